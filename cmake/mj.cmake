@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# How every folder of src/ is built, in one place.
+
+option(MJ_WERROR "Treat warnings as errors" ON)
+option(MJ_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+set(MJ_SANITIZE "" CACHE STRING "Sanitizers for every file, as in -fsanitize=: address,undefined or thread")
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+include(CheckPIESupported)
+check_pie_supported()
+
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+add_library(mj_options INTERFACE)
+target_compile_options(mj_options INTERFACE -Wall -Wextra -Wconversion -Wvla -fno-math-errno -fstack-protector-strong)
+target_compile_definitions(mj_options INTERFACE _GLIBCXX_ASSERTIONS)
+target_include_directories(mj_options INTERFACE "${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}/include")
+target_link_options(mj_options INTERFACE -Wl,-z,relro,-z,now)
+
+if(MJ_SANITIZE)
+  # -O1 keeps the instrumented tests within CI's time. Not -Werror: g++ warns about code that only UBSan makes.
+  add_compile_options(-fsanitize=${MJ_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
+  add_link_options(-fsanitize=${MJ_SANITIZE})
+else()
+  # Distributions preset their own level; glibc wants optimisation on.
+  target_compile_options(mj_options INTERFACE
+    $<$<CONFIG:Release>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+  if(MJ_WERROR)
+    target_compile_options(mj_options INTERFACE -Werror)
+  endif()
+endif()
+if(MJ_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping)
+  add_compile_definitions(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
+endif()
+
+add_custom_target(mj_threads_tests)  # what the tsan preset builds
+
+# mj_module(NAME [DEPS target...] [EXCLUDE regex...] [SUBDIRS] [TEST_DEPS target...] [TEST_LABELS label...])
+#   Static library mj::NAME (slashes of the folder become underscores) from every .cc of the calling folder, and a test
+#   executable NAME_test from every *_test.cc beside them. SUBDIRS takes the folders below in too. The test label
+#   "threads" puts a module's tests under ThreadSanitizer.
+function(mj_module name)
+  cmake_parse_arguments(arg "SUBDIRS" "" "DEPS;EXCLUDE;TEST_DEPS;TEST_LABELS" ${ARGN})
+  set(glob GLOB)
+  if(arg_SUBDIRS)
+    set(glob GLOB_RECURSE)
+  endif()
+  file(${glob} sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  foreach(pattern IN LISTS arg_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${pattern}")
+  endforeach()
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  add_library(mj_${name} STATIC ${sources})
+  add_library(mj::${name} ALIAS mj_${name})
+  target_link_libraries(mj_${name} PUBLIC mj_options ${arg_DEPS})
+  if(tests AND MJ_BUILD_TESTS)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE mj_${name} ${arg_TEST_DEPS} GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE MJ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS "unit;${arg_TEST_LABELS}")
+    if("threads" IN_LIST arg_TEST_LABELS)
+      add_dependencies(mj_threads_tests ${name}_test)
+    endif()
+  endif()
+endfunction()

@@ -1,0 +1,8 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+set -eu
+. scripts/common.sh
+need picture
+need_python demo models
+sh scripts/build.sh
+exec $python scripts/demo_ocr.py --millijoule build/release/millijoule "$@"
