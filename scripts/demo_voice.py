@@ -45,7 +45,9 @@ def record():
     """(samples, [(start, end) of each sentence in s]); a little noise, as no room is silent."""
     pieces, spoken, at = [], [], 0
     for pause, text in SENTENCES:
-        speech = np.trim_zeros(speak(text))
+        speech = speak(text)
+        loud = np.flatnonzero(np.abs(speech) > 0.01)
+        speech = speech[loud[0] : loud[-1] + 1]
         pieces += [np.zeros(int(pause * RATE), np.float32), speech]
         at += len(pieces[-2])
         spoken.append((at / RATE, (at + len(speech)) / RATE))

@@ -29,14 +29,18 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
+class Failed(SystemExit):
+    """The binary said no; if nobody catches it, the script ends with the binary's own message."""
+
+
 def millijoule(*args, env=None, check=True):
-    """Runs the binary. With `check`, a failure ends this script with the binary's own message."""
+    """Runs the binary; with `check`, raises Failed for any exit code but 0."""
     if not BINARY.exists():
         sys.exit(f"{BINARY} does not exist; run ./run build first (or set MILLIJOULE to the binary)")
     command = [str(BINARY), *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})})
     if check and done.returncode:
-        sys.exit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr.strip()}")
+        raise Failed(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr.strip()}")
     return done
 
 
