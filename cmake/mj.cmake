@@ -37,7 +37,8 @@ if(MJ_FUZZ)
   add_compile_definitions(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 endif()
 
-add_custom_target(mj_threads_tests)  # what the tsan preset builds
+add_custom_target(mj_tests)          # every unit test
+add_custom_target(mj_threads_tests)  # those with the label "threads", for the tsan preset
 
 # mj_module(NAME [DEPS target...] [EXCLUDE regex...] [SUBDIRS] [TEST_DEPS target...] [TEST_LABELS label...])
 #   Static library mj::NAME (slashes of the folder become underscores) from every .cc of the calling folder, and a test
@@ -66,6 +67,7 @@ function(mj_module name)
     target_compile_definitions(${name}_test PRIVATE MJ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS "unit;${arg_TEST_LABELS}")
+    add_dependencies(mj_tests ${name}_test)
     if("threads" IN_LIST arg_TEST_LABELS)
       add_dependencies(mj_threads_tests ${name}_test)
     endif()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034  # the variables are for those who source this
 # Sourced by the verbs, with the repository's root as the current directory. Sets nothing up by itself.
 
 jobs=${MJ_JOBS:-$(nproc)}

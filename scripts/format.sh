@@ -5,7 +5,7 @@
 set -eu
 . scripts/common.sh
 need format
-files() { git ls-files -z --cached --others --exclude-standard '*.cc' '*.h' '*.inc' '*.cu'; }
+files() { git ls-files -z --cached --others --exclude-standard '*.cc' '*.h'; }
 if [ "${1:-}" = --check ]; then
   files | xargs -0 -r clang-format-14 --dry-run --Werror
 else

@@ -7,5 +7,5 @@ need build lint
 mkdir -p build
 configure release
 shellcheck -x run .ci/run scripts/*.sh
-[ $# -gt 0 ] || set -- $(git ls-files 'src/*.cc' | grep -v _test.cc)
-printf '%s\n' "$@" | xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/release
+if [ $# -gt 0 ]; then printf '%s\n' "$@"; else git ls-files 'src/*.cc'; fi | grep -v '_test\.cc$' |
+  xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/release

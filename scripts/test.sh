@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test.sh [stage...]: everything CI checks. A stage that cannot be built counts as one failure; the others still run.
+# The results lie in build/test-results/STAGE; the last line sums them up.
+set -eu
+. scripts/common.sh
+[ $# -gt 0 ] || set -- checks unit e2e aarch64 asan tsan
+results=$PWD/build/test-results
+rm -rf "$results"
+need build
+
+# record STAGE NAME COMMAND...: one result of its own.
+record() {
+  stage=$1 name=$2
+  shift 2
+  if "$@"; then outcome=passed; else outcome=failed; fi
+  echo "$outcome $name" >>"$results/$stage/plain.txt"
+  [ $outcome = passed ]
+}
+
+build_target() { (configure "$1") && cmake --build "build/$1" -j "$jobs" --target "$2"; }
+
+# ctests STAGE PRESET TARGET [ctest arguments]: builds the target and runs the preset's tests.
+runner=
+ctests() {
+  stage=$1 preset=$2 target=$3
+  shift 3
+  record "$stage" build build_target "$preset" "$target" || return 0
+  GTEST_OUTPUT=xml:$results/$stage/gtest/ GTEST_BRIEF=1 \
+    $runner ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=ignore \
+    --output-junit "$results/$stage/ctest.xml" "$@" || true # the tally decides
+}
+
+format_check() {
+  need format
+  sh scripts/format.sh --check
+}
+
+for stage in "$@"; do
+  say "stage $stage ($(date +%H:%M:%S))"
+  mkdir -p "$results/$stage/gtest"
+  case $stage in
+    checks)
+      need python
+      for check in layers spdx; do record checks $check python3 scripts/$check.py || true; done
+      record checks format format_check || true
+      ;;
+    unit) ctests unit release all -L unit ;;
+    e2e)
+      need_python test
+      if record e2e build build_target release shipped; then
+        MILLIJOULE=$PWD/build/release/millijoule $python -m pytest -q test/e2e --junitxml="$results/e2e/pytest.xml" || true
+      fi
+      ;;
+    aarch64)
+      need cross
+      sh scripts/cross_root.sh
+      ctests aarch64 aarch64 mj_tests -L unit --timeout 1500
+      ;;
+    asan) UBSAN_OPTIONS=print_stacktrace=1 ctests asan asan mj_tests -L unit --timeout 1500 ;;
+    tsan)
+      # g++ 12's ThreadSanitizer cannot start where the kernel randomises more than 28 bits of the address space.
+      if setarch -R true 2>/dev/null; then runner="setarch -R"; fi
+      ctests tsan tsan mj_threads_tests -L threads --timeout 1500
+      runner=
+      ;;
+    *) die "no test stage '$stage'" ;;
+  esac
+done
+exec python3 scripts/tally.py "$results" "$@"
