@@ -4,4 +4,4 @@ set -eu
 . scripts/common.sh
 need_python demo models
 sh scripts/build.sh
-exec $python scripts/bench.py --millijoule build/release/millijoule "$@"
+exec $python scripts/bench.py "$@"

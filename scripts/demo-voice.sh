@@ -5,4 +5,4 @@ set -eu
 need voice
 need_python demo models
 sh scripts/build.sh
-exec $python scripts/demo_voice.py --millijoule build/release/millijoule "$@"
+exec $python scripts/demo_voice.py "$@"

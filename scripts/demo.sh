@@ -5,4 +5,4 @@ set -eu
 need picture
 need_python demo models
 sh scripts/build.sh
-exec $python scripts/demo_ocr.py --millijoule build/release/millijoule "$@"
+exec $python scripts/demo_ocr.py "$@"
