@@ -37,7 +37,6 @@ packages() {
         *) echo clang llvm libclang-rt-14-dev ;;
       esac
       ;;
-    format) echo clang-format-14 ;;
     lint) echo clang-tidy shellcheck ;;
     *) die "no package group '$1'" ;;
   esac

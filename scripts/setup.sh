@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 . scripts/common.sh
-need build python voice picture cross fuzz format lint
-need_python test demo models
+need build python voice picture cross fuzz lint
+need_python test format demo models
+sh scripts/cross_root.sh
 say "everything is in place"

@@ -31,19 +31,14 @@ ctests() {
     --output-junit "$results/$stage/ctest.xml" "$@" || true # the tally decides
 }
 
-format_check() {
-  need format
-  sh scripts/format.sh --check
-}
-
 for stage in "$@"; do
   say "stage $stage ($(date +%H:%M:%S))"
   mkdir -p "$results/$stage/gtest"
   case $stage in
     checks)
-      need python
-      for check in layers spdx; do record checks $check python3 scripts/$check.py || true; done
-      record checks format format_check || true
+      need_python format
+      for check in layers spdx; do record checks $check $python scripts/$check.py || true; done
+      record checks format sh scripts/format.sh --check || true
       ;;
     unit) ctests unit release all -L unit ;;
     e2e)
