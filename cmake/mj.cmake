@@ -42,13 +42,29 @@ if(MJ_FUZZ)
   add_compile_definitions(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 endif()
 
-add_custom_target(mj_tests)          # every unit test
-add_custom_target(mj_threads_tests)  # those with the label "threads", for the tsan preset
+add_custom_target(mj_threads_tests)  # what the tsan preset builds
+
+# mj_test(NAME SOURCES source... [DEPS target...] [LABELS label...])
+#   GoogleTest executable NAME_test, run by ctest as NAME. The label "threads" puts it under ThreadSanitizer.
+function(mj_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT arg_SOURCES OR NOT MJ_BUILD_TESTS)
+    return()
+  endif()
+  add_executable(${name}_test ${arg_SOURCES})
+  target_link_libraries(${name}_test PRIVATE mj_options ${arg_DEPS} GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE MJ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name}_test)
+  set_tests_properties(${name} PROPERTIES LABELS "unit;${arg_LABELS}")
+  if("threads" IN_LIST arg_LABELS)
+    add_dependencies(mj_threads_tests ${name}_test)
+  endif()
+endfunction()
 
 # mj_module(NAME [DEPS target...] [EXCLUDE regex...] [SUBDIRS] [TEST_DEPS target...] [TEST_LABELS label...])
 #   Static library mj::NAME (slashes of the folder become underscores) from every .cc of the calling folder, and a test
-#   executable NAME_test from every *_test.cc beside them. SUBDIRS takes the folders below in too. The test label
-#   "threads" puts a module's tests under ThreadSanitizer.
+#   executable NAME_test from every *_test.cc beside them. SUBDIRS takes the folders below in too. Test labels: see
+#   mj_test.
 function(mj_module name)
   cmake_parse_arguments(arg "SUBDIRS" "" "DEPS;EXCLUDE;TEST_DEPS;TEST_LABELS" ${ARGN})
   set(glob GLOB)
@@ -66,15 +82,5 @@ function(mj_module name)
   add_library(mj_${name} STATIC ${sources})
   add_library(mj::${name} ALIAS mj_${name})
   target_link_libraries(mj_${name} PUBLIC mj_options ${arg_DEPS})
-  if(tests AND MJ_BUILD_TESTS)
-    add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE mj_${name} ${arg_TEST_DEPS} GTest::gtest_main)
-    target_compile_definitions(${name}_test PRIVATE MJ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS "unit;${arg_TEST_LABELS}")
-    add_dependencies(mj_tests ${name}_test)
-    if("threads" IN_LIST arg_TEST_LABELS)
-      add_dependencies(mj_threads_tests ${name}_test)
-    endif()
-  endif()
+  mj_test(${name} SOURCES ${tests} DEPS mj_${name} ${arg_TEST_DEPS} LABELS ${arg_TEST_LABELS})
 endfunction()

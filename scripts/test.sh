@@ -40,7 +40,7 @@ for stage in "$@"; do
       for check in layers spdx; do record checks $check $python scripts/$check.py || true; done
       record checks format sh scripts/format.sh --check || true
       ;;
-    unit) ctests unit release all -L unit ;;
+    unit) ctests unit release all -LE checks --timeout 600 ;;
     e2e)
       need_python test
       if record e2e build build_target release shipped; then
@@ -50,9 +50,9 @@ for stage in "$@"; do
     aarch64)
       need cross
       sh scripts/cross_root.sh
-      ctests aarch64 aarch64 mj_tests -L unit --timeout 1500
+      ctests aarch64 aarch64 all -LE checks --timeout 1500
       ;;
-    asan) UBSAN_OPTIONS=print_stacktrace=1 ctests asan asan mj_tests -L unit --timeout 1500 ;;
+    asan) UBSAN_OPTIONS=print_stacktrace=1 ctests asan asan all -LE checks --timeout 1500 ;;
     tsan)
       # g++ 12's ThreadSanitizer cannot start where the kernel randomises more than 28 bits of the address space.
       if setarch -R true 2>/dev/null; then runner="setarch -R"; fi
