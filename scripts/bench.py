@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures Millijoule beside ONNX Runtime on this machine and prints a Markdown table.
+
+    bench.py                              networks with random weights are made first (scripts/make_models.py)
+    bench.py --models DIR                 NAME.onnx with NAME.inputs.npz for resnet50, bert_base, lstm_am
+    bench.py --peers cpu_peers.py --ways ov-fp32,...       more ways of a script with WAYS[kind](...) -> step
+
+All ways of one network and batch take turns, round by round, so that a busy machine slows all of them; a figure is
+the median of the rounds' medians. "own rows" is an engine compiled without the oneDNN module.
+"""
+
+import argparse
+import importlib.util
+import json
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import mjlib
+
+MODELS = ("resnet50", "bert_base", "lstm_am")
+SIZES = {"S": 128, "T": 200}
+MACS = {"resnet50": 4.089e9, "bert_base": 11.174e9, "lstm_am": 1.0856e9}  # of one request, counted from Conv, MatMul, LSTM shapes
+OWN_ROWS = {"MJ_TACTIC": "-onednn"}
+COMPILE_LIMIT_S = {"resnet50": 15, "bert_base": 40}
+LOAD_LIMIT_MS = 150
+REPEATS = 1000
+
+
+def peer_steps(script, ways, folder, name, batch, threads):
+    """{way: step} of a peers script; a way that does not run here is named and left out."""
+    spec = importlib.util.spec_from_file_location("peers", script)
+    peers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(peers)
+    steps = {}
+    for way in ways:
+        kind, precision = way.split("-")
+        try:
+            steps[way] = peers.WAYS[kind](precision, str(folder), name, batch, threads)
+            steps[way]()
+        except Exception as error:  # whatever a foreign project raises
+            print(f"{name}: {way} left out: {error!r}"[:200], file=sys.stderr)
+    return steps
+
+
+def step_ms(step, seconds):
+    times, start = [], time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times) * 1e3
+
+
+def feed_of(name, reference, folder, batch, seed=0):
+    with np.load(folder / f"{name}.inputs.npz") as sample:
+        return mjlib.draw_feed(reference.inputs, dict(sample), SIZES | {"N": batch}, seed)
+
+
+def speed(name, batch, engines, reference, folder, options):
+    """One row: {way: ms} and the last record of `millijoule bench` for each of our engines."""
+    feed = feed_of(name, reference, folder, batch)
+    shapes = ",".join(f"{key}={'x'.join(map(str, value.shape))}" for key, value in feed.items())
+    peers = peer_steps(options.peers, options.ways, folder, name, batch, options.threads) if options.peers else {}
+    times, records = {}, {}
+    for _ in range(options.rounds):
+        for way, engine in engines.items():
+            records[way] = mjlib.millijoule_json("bench", engine, "--shapes", shapes, "--threads", options.threads,
+                                                 "--duration", options.seconds)
+            times.setdefault(way, []).append(records[way]["results"]["latency_ms"]["median"])
+        times.setdefault("onnxruntime", []).append(reference.time_ms(feed, options.seconds))
+        for way, step in peers.items():
+            times.setdefault(way, []).append(step_ms(step, options.seconds))
+    latency = {way: statistics.median(values) for way, values in times.items()}
+    peak = records["millijoule"].get("environment", {}).get("peak_gflops")
+    rate = 2 * MACS[name] * batch / latency["millijoule"] / 1e6
+    return {"model": name, "batch": batch, "latency_ms": latency, "rounds_ms": times, "gflops": rate,
+            "peak_gflops": peak, "percent_of_peak": 100 * rate / peak if peak else None, "records": records}
+
+
+def compile_twice(name, model, work):
+    """Engines with all rows and with own rows only, and whether a second compile gives the same bytes."""
+    engines = {"millijoule": work / f"{name}.engine", "own rows": work / f"{name}_own.engine"}
+    cache = ["--cache-dir", work / "cache"]
+    seconds = mjlib.compile_engine(model, engines["millijoule"], *cache)
+    again = work / f"{name}_again.engine"
+    mjlib.compile_engine(model, again, *cache)
+    sections = [{part["name"]: part["sha256"] for part in mjlib.millijoule_json("inspect", engine)["sections"]
+                 if part["name"] != "measurements"} for engine in (engines["millijoule"], again)]
+    own_seconds = mjlib.compile_engine(model, engines["own rows"], *cache, env=OWN_ROWS)
+    limit = COMPILE_LIMIT_S.get(name)
+    yield engines
+    yield check(f"{name}: compile, verification included", f"{seconds:.1f} s (own rows {own_seconds:.1f} s)",
+                f"at most {limit} s" if limit else "", seconds <= (limit or seconds))
+    yield check(f"{name}: two compiles with one cache", "equal" if sections[0] == sections[1] else "different",
+                "equal but for measurements", sections[0] == sections[1])
+
+
+def check(what, found, asked, ok):
+    return {"what": what, "found": found, "asked": asked, "ok": bool(ok)}
+
+
+def checks_of(name, model, engines, reference, folder, options):
+    """Memory, equality of runs, equality of a request alone and in a batch."""
+    engine = engines["own rows"]
+    eight = [feed_of(name, reference, folder, 1, seed) for seed in range(8)]
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs, outputs = f"{scratch}/in.npz", f"{scratch}/out.npz"
+        np.savez(inputs, **eight[0])
+        files = ["--inputs", inputs, "--outputs", outputs, "--threads", str(options.threads)]
+        ours = {way: mjlib.measured([mjlib.BINARY, "run", engines[way], *files])[1] for way in engines}
+        theirs = mjlib.measured([sys.executable, mjlib.ROOT / "scripts/ort_run.py", model, *files])[1]
+        start = time.perf_counter()
+        same = mjlib.millijoule("run", engine, *files, "--repeat", options.repeats, "--check-equal", check=False)
+        seconds = time.perf_counter() - start
+    bare = mjlib.measured([sys.executable, "-c", "import numpy, onnxruntime"])[1]
+    yield check(f"{name}: peak memory of `run`", f"{ours['millijoule'] / 2**20:.0f} MiB (own rows "
+                f"{ours['own rows'] / 2**20:.0f})", f"at most ONNX Runtime's {theirs / 2**20:.0f} MiB, of which "
+                f"{bare / 2**20:.0f} before a model is loaded", max(ours.values()) <= theirs)
+    yield check(f"{name}: {options.repeats} runs", "bitwise equal" if same.returncode == 0 else same.stderr.strip(),
+                "bitwise equal", same.returncode == 0)
+    print(f"{name}: {options.repeats} runs took {seconds:.0f} s", file=sys.stderr, flush=True)
+    alone = mjlib.run_steps(engine, eight)
+    together = mjlib.run_engine(engine, {key: np.concatenate([feed[key] for feed in eight]) for key in eight[0]})
+    equal = all(np.array_equal(alone[key].reshape(together[key].shape), together[key]) for key in together)
+    worst = max(mjlib.relative_error(together[key], alone[key].reshape(together[key].shape)) for key in together)
+    yield check(f"{name}: a request alone and in a batch of 8", "bitwise equal" if equal else f"differ by {worst:.1e}",
+                "equal, or the bound is declared", equal)
+
+
+def markdown(result):
+    """The tables as README keeps them."""
+    environment, rows = result["environment"], result["speed"]
+    ways = list(rows[0]["latency_ms"])
+    lines = [f"{environment['cpu']} ({environment['isa']}), {result['threads']} threads, {environment['date']}, "
+             f"ONNX Runtime {result['onnxruntime']}, `{result['command']}`, {result['weights']}; ms, medians", "",
+             "| model | batch | " + " | ".join(ways) + " | speed to ONNX Runtime | own rows | of measured peak |",
+             "|" + "---|" * (len(ways) + 5)]
+    for row in rows:
+        latency = row["latency_ms"]
+        ratio = {way: latency["onnxruntime"] / latency[way] for way in ("millijoule", "own rows")}
+        peak = f"{row['percent_of_peak']:.0f} % of {row['peak_gflops']:.0f} GFLOP/s" if row["peak_gflops"] else "peak not measured"
+        lines.append(f"| {row['model']} | {row['batch']} | " + " | ".join(f"{latency.get(way, float('nan')):.1f}" for way in ways)
+                     + f" | {ratio['millijoule']:.2f}x | {ratio['own rows']:.2f}x | {peak} |")
+    lines += ["", "| check | found | asked | |", "|---|---|---|---|"]
+    lines += [f"| {c['what']} | {c['found']} | {c['asked']} | {'ok' if c['ok'] else 'MISSED'} |" for c in result["checks"]]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=pathlib.Path)
+    parser.add_argument("--only", default=",".join(MODELS))
+    parser.add_argument("--batch", default="1,8")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each way and round")
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--peers", type=pathlib.Path)
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=["ov-fp32"])
+    options = parser.parse_args()
+
+    import onnxruntime
+
+    work = mjlib.ROOT / "build/bench"
+    shutil.rmtree(work / "cache", ignore_errors=True)
+    folder = options.models or work / "models"
+    names = options.only.split(",")
+    missing = [name for name in names if not (folder / f"{name}.inputs.npz").exists()]
+    if missing:
+        subprocess.run([sys.executable, mjlib.ROOT / "scripts/make_models.py", "--out", folder, *missing], check=True)
+    result = {"schema": "millijoule.bench_table/1", "environment": mjlib.machine(), "threads": options.threads,
+              "onnxruntime": onnxruntime.__version__, "command": " ".join(["./run bench", *sys.argv[1:]]),
+              "weights": "models given" if options.models else "random weights", "speed": [], "checks": []}
+    print(f"{result['environment']['cpu']}, {result['environment']['isa']}, {options.threads} threads", file=sys.stderr)
+    for name in names:
+        model = folder / f"{name}.onnx"
+        engines, *checks = compile_twice(name, model, work)
+        reference = mjlib.Reference(model, options.threads)
+        for batch in map(int, options.batch.split(",")):
+            row = speed(name, batch, engines, reference, folder, options)
+            result["speed"].append(row)
+            print(f"{name} batch {batch}: " + ", ".join(f"{way} {ms:.1f}" for way, ms in row["latency_ms"].items()),
+                  file=sys.stderr, flush=True)
+        load = result["speed"][-1]["records"]["own rows"]["results"]["load_ms"]
+        checks += [check(f"{name}: load, own rows, from page cache", f"{load:.0f} ms",
+                         f"at most {LOAD_LIMIT_MS} ms" if name == "resnet50" else "",
+                         name != "resnet50" or load <= LOAD_LIMIT_MS)]
+        result["checks"] += [*checks, *checks_of(name, model, engines, reference, folder, options)]
+
+    cpu = "-".join(result["environment"]["cpu"].lower().replace("(r)", "").split())
+    file = mjlib.ROOT / "bench/results" / f"{result['environment']['date']}-{cpu}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=1))
+    print(markdown(result))
+    print(f"\n{file}", file=sys.stderr)
+    sys.exit(0 if all(c["ok"] for c in result["checks"]) else 1)
+
+
+if __name__ == "__main__":
+    main()
