@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What travels in npz files: exact names and dtypes, arrays of rank 0 and of no elements, types numpy does not know."""
+
+import json
+
+import mjlib
+import numpy as np
+from conftest import model_of, normal
+from onnx import TensorProto, helper
+
+
+def renamed(model, **names):
+    """ONNX's text form has no `/` and `:` in names; real exports do."""
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    return model
+
+
+def test_exact_names(bench):
+    model = renamed(model_of("agraph (float[N] x) => (float[N] y) { y = Neg(x) }"), x="serving/in:0", y="/block.1/out:0")
+    bench.agree(model, {"serving/in:0": normal(3)})
+
+
+def test_rank_0(bench):
+    bench.agree(model_of("agraph (float x, int64 i) => (float y, int64 j) { y = Exp(x)  j = Neg(i) }"),
+                {"x": np.array(0.5, np.float32), "i": np.array(7, np.int64)})
+
+
+def test_no_elements(bench):
+    model = model_of("agraph (float[N,4] x) => (float[N,4] y, float[4] s) { y = Relu(x)  s = ReduceSum<axes = [0], keepdims = 0>(x) }", 12)
+    bench.agree(model, {"x": normal(0, 4)}, {"x": normal(2, 4)})
+
+
+def test_no_inputs(bench):
+    bench.agree(model_of("agraph () => (float[3] y) { c = Constant<value = float[3] {1, 4, 9}>()  y = Sqrt(c) }"), {})
+
+
+def test_output_that_is_an_input(bench):
+    bench.agree(model_of("agraph (float[N] x) => (float[N] y) { y = Identity(x) }"), {"x": normal(3)})
+
+
+def test_bfloat16_travels_as_two_bytes(bench):
+    model = model_of("agraph (bfloat16[N] x) => (float[N] y, bfloat16[N] z) { y = Cast<to = 1>(x)  z = Neg(x) }")
+    values = np.array([1.0, -2.5, 0.15625], np.float32)
+    high = (values.view(np.uint32) >> 16).astype(np.uint16)
+    got = bench.run(bench.compile(model), {"x": high.view("V2")})
+    np.testing.assert_array_equal(got["y"], values)
+    assert got["z"].dtype == np.dtype("V2")
+    np.testing.assert_array_equal(got["z"].view(np.uint16), high ^ 0x8000)
+
+
+def test_float8_travels_as_one_byte(bench):
+    graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT8E4M3FN)], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT8E4M3FN, ["N"])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    got = bench.run(bench.compile(model), {"x": np.array([1, -2, 448], np.float32)})["y"]
+    assert got.dtype == np.dtype("V1")
+    assert got.tobytes() == bytes([0x38, 0xC0, 0x7E])
+
+
+def test_strings(bench):
+    model = model_of("agraph (string[N] x) => (string[N] y) { y = Identity(x) }")
+    words = np.array(["joule", "", "Größe"])
+    np.testing.assert_array_equal(bench.run(bench.compile(model), {"x": words})["y"], words)
+
+
+def test_sequence(bench):
+    model = model_of("agraph (float[4] x) => (seq(float[2]) y) { two = Constant<value = int64 {2}>()  y = SplitToSequence(x, two) }")
+    got = bench.run(bench.compile(model), {"x": np.arange(4, dtype=np.float32)})
+    assert {name: value.tolist() for name, value in got.items()} == {"y.0": [0, 1], "y.1": [2, 3]}
+
+
+def test_random_inputs_stay_inside_the_table(bench):
+    """Indices are drawn below the smallest dimension they index; an index past it would be an error."""
+    model = model_of("""agraph (int64[N,3] ids) => (float[N,3,2] y) {
+        table = Constant<value = float[4,2] {1,2,3,4,5,6,7,8}>()  y = Gather(table, ids) }""")
+    engine, outputs = bench.compile(model), bench.folder / "out.npz"
+    mjlib.millijoule("run", engine, "--random-inputs", "--outputs", outputs)
+    assert np.load(outputs)["y"].shape[1:] == (3, 2)
+
+
+def test_steps_and_carried_state(bench):
+    model = model_of("agraph (float[N] x, float[N] total) => (float[N] y, float[N] next) { next = Add(x, total)  y = Neg(next) }")
+    engine = bench.compile(model)
+    got = mjlib.run_steps(engine, [{"x": np.full(2, i, np.float32)} for i in range(4)],
+                          {"next": ("total", np.zeros(2, np.float32))})
+    np.testing.assert_array_equal(got["y"][:, 0], [0, -1, -3, -6])
+
+
+def test_json_has_nothing_beside_it(bench):
+    engine = bench.compile(model_of("agraph (float[N,4] x) => (float[N,4] y) { y = Relu(x) }"))
+    record = json.loads(mjlib.millijoule("bench", engine, "--batch", 3, "--threads", 1, "--duration", 0.1, "--json", "-").stdout)
+    assert record["schema"] == "millijoule.bench/1"
+    assert {"min", "mean", "median", "p90", "p95", "p99"} <= set(record["results"]["latency_ms"])
+    assert record["energy"].get("joules") != 0, "a reading that could not be taken is absent"
+    assert json.loads(mjlib.millijoule("inspect", engine, "--json", "-").stdout)["schema"] == "millijoule.inspect/1"
