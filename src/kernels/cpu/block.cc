@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/block.h"
+
+#include <algorithm>
+
+namespace mj::cpu {
+namespace {
+
+constexpr int64_t kMaxNr = 32;
+// Rows of A (of one K block) that stay in L2 while all panels pass by: 256 x 256 floats are a quarter of a megabyte.
+constexpr int64_t kMaxBlockRows = 256;
+// A task below this many flops costs more to hand over than it wins (about 10 us of one core).
+constexpr double kMinTaskFlops = 1e6;
+// Tasks per thread, so that a core that is taken away for a moment does not hold up the others.
+constexpr int64_t kTasksPerThread = 8;
+
+// The columns of a panel that is not full: computed into a scratch tile, finished by scalar code that does the same.
+void tail_tile(const Microkernels& kernels, TileArgs t, int64_t m, int64_t n, bool last, const Epilogue& e, int64_t row,
+               int64_t col) {
+  alignas(64) float scratch[Microkernels::kMaxMr * kMaxNr];
+  float* c = t.c;
+  const int64_t ldc = t.ldc;
+  t.c = scratch;
+  t.ldc = kernels.nr;
+  if (t.accumulate)
+    for (int64_t i = 0; i < m; ++i) std::copy_n(c + i * ldc, n, scratch + i * t.ldc);
+  kernels.tiles[m - 1](t);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      float y = scratch[i * t.ldc + j];
+      if (last && e.bias) y += e.bias[col + j];
+      if (last && e.residual) y += e.residual[(row + i) * e.ld_residual + col + j];
+      if (last && e.clip) {
+        y = y < e.lo ? e.lo : y;
+        y = y > e.hi ? e.hi : y;
+      }
+      c[i * ldc + j] = y;
+    }
+}
+
+// One K block: taps [tap, tap + taps) x channels [k, k + count) of each.
+struct KBlock {
+  int64_t tap, taps, k, count;
+  bool first, last;
+};
+
+void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSplit& split, const KBlock& kb,
+                      const Epilogue& e) {
+  const int64_t nr = kernels.nr;
+  const int64_t panel = b.taps * b.channels * nr;
+  const int64_t full = b.n / nr;
+  TileArgs t{};
+  t.a_offset = b.a_offset + kb.k;
+  t.taps = kb.taps;
+  t.k = kb.count;
+  t.b_panel_stride = panel;
+  t.ldc = b.ldc;
+  t.accumulate = !kb.first;
+  for (int64_t p = 0; p * nr < b.n;) {
+    const int64_t col = b.col0 + p * nr;
+    const bool is_full = p < full;
+    int64_t panels = 1;
+    t.b = b.b + p * panel + (kb.tap * b.channels + kb.k) * nr;
+    if (is_full && kb.last && e.bias) t.bias = e.bias + col;
+    t.clip = is_full && kb.last && e.clip;
+    t.lo = e.lo;
+    t.hi = e.hi;
+    int64_t row = b.row0;
+    for (int64_t i = 0; i < split.tiles; ++i) {
+      const int64_t m = split.rows(i);
+      t.a = b.rows + (row - b.row0) * b.taps + kb.tap * m;
+      t.c = b.c + row * b.ldc + col;
+      if (!is_full) {
+        t.bias = nullptr;
+        t.residual = nullptr;
+        tail_tile(kernels, t, m, b.n - p * nr, kb.last, e, row, col);
+      } else {
+        if (kb.last && e.residual) {
+          t.residual = e.residual + row * e.ld_residual + col;
+          t.ld_residual = e.ld_residual;
+        }
+        const int64_t wide = kernels.wide_panels[m - 1];
+        if (split.tiles == 1 && wide > 1 && p + wide <= full) {
+          kernels.wide_tiles[m - 1](t);
+          panels = wide;
+        } else {
+          kernels.tiles[m - 1](t);
+        }
+      }
+      row += m;
+    }
+    p += panels;
+  }
+}
+
+}  // namespace
+
+void multiply_block(const Microkernels& kernels, const Block& b, const Epilogue& e) {
+  const RowSplit split(b.m, kernels.mr);
+  if (split.tiles == 0 || b.n == 0) return;
+  // A weight slice is worth keeping in L1 only if a second tile of rows uses it.
+  const int64_t kc = split.tiles == 1 ? std::max<int64_t>(1, b.taps * b.channels) : kernels.kc;
+  if (b.channels <= kc) {
+    const int64_t taps_at_once = b.channels ? std::max<int64_t>(1, kc / b.channels) : b.taps;
+    int64_t tap = 0;
+    do {
+      const int64_t taps = std::min(taps_at_once, b.taps - tap);
+      multiply_k_block(kernels, b, split, {tap, taps, 0, b.channels, tap == 0, tap + taps >= b.taps}, e);
+      tap += taps;
+    } while (tap < b.taps);
+  } else {
+    const int64_t pieces = (b.channels + kc - 1) / kc;
+    for (int64_t tap = 0; tap < b.taps; ++tap)
+      for (int64_t i = 0; i < pieces; ++i) {
+        const Range r = part(b.channels, 8, pieces, i);
+        const bool last = tap + 1 == b.taps && i + 1 == pieces;
+        multiply_k_block(kernels, b, split, {tap, 1, r.begin, r.end - r.begin, tap == 0 && i == 0, last}, e);
+      }
+  }
+  if (e.callback)
+    for (int64_t row = b.row0; row < b.row0 + b.m; ++row)
+      e.callback(e.context, b.c + row * b.ldc + b.col0, row, b.col0, b.n);
+}
+
+Grid choose_grid(const Microkernels& kernels, int64_t m, int64_t n, int64_t k, int threads, int64_t max_rows) {
+  const int64_t cap = max_rows > 0 ? std::min(max_rows, kMaxBlockRows) : kMaxBlockRows;
+  const int64_t panels = std::max<int64_t>(1, (n + kernels.nr - 1) / kernels.nr);
+  Grid grid{std::max<int64_t>(1, (m + cap - 1) / cap), 1};
+  if (threads == 1) return grid;
+  const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  const auto affordable = static_cast<int64_t>(std::min(flops / kMinTaskFlops, 1e6));
+  const int64_t wanted = std::clamp<int64_t>(affordable, 1, kTasksPerThread * threads);
+  if (grid.row_blocks < wanted) {
+    // Columns first: their blocks share no weights, which are the larger operand of small layers.
+    grid.col_blocks = std::min(panels, (wanted + grid.row_blocks - 1) / grid.row_blocks);
+    const int64_t tiles = std::max<int64_t>(1, (m + kernels.mr - 1) / kernels.mr);
+    if (grid.tasks() < wanted) grid.row_blocks = std::min(tiles, (wanted + grid.col_blocks - 1) / grid.col_blocks);
+  }
+  // A last round in which only some threads have work is lost time.
+  while (grid.tasks() % threads != 0 && grid.tasks() < 4 * kTasksPerThread * threads && grid.row_blocks < m)
+    ++grid.row_blocks;
+  return grid;
+}
+
+Range part(int64_t total, int64_t unit, int64_t blocks, int64_t i) {
+  const int64_t units = (total + unit - 1) / unit;
+  return {std::min(total, units * i / blocks * unit), std::min(total, units * (i + 1) / blocks * unit)};
+}
+
+}  // namespace mj::cpu

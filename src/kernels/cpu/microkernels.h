@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of inner loops that isa/ compiles once per Isa. Plain C types only, so that no inline function crosses from
+// code compiled for a newer instruction set into code that must run everywhere.
+#pragma once
+
+#include <cstdint>
+
+#include "base/isa.h"
+
+namespace mj::cpu {
+
+// One tile: c[m][n] (+)= sum over taps t and channels k of a[t * m + i][a_offset + k] * b[t * k + k][n], in that order
+// of t and k for every tile size, so an element's value depends neither on the tile it falls in nor on how K is cut.
+struct TileArgs {
+  const float* const* a;   // [taps][m] row pointers
+  int64_t a_offset;        // floats added to each row pointer
+  int64_t taps;            // row-pointer groups
+  int64_t k;               // floats used of each row, per tap
+  const float* b;          // packed panel at this K block: [taps * k][nr]
+  int64_t b_panel_stride;  // floats from one panel to the next
+  float* c;
+  int64_t ldc;
+  bool accumulate;  // start from c instead of 0
+  // Applied in this order when the last K block is done; all absent otherwise.
+  const float* bias;      // [panels * nr] or null
+  const float* residual;  // like c with its own ld, or null; must not overlap c
+  int64_t ld_residual;
+  bool clip;  // clamp to [lo, hi]; NaN stays NaN
+  float lo, hi;
+};
+
+// One row of depthwise convolution outputs: out[x][c] = epilogue(sum over taps of in[x * taps + t][c] * w[t][c]).
+struct DepthwiseArgs {
+  const float* const* rows;  // [width][taps] pointers to `channels` floats each
+  int64_t taps;
+  int64_t width;
+  int64_t channels;
+  const float* w;     // [taps][channels]
+  const float* bias;  // [channels] or null
+  float* out;
+  int64_t ld_out;
+  const float* residual;  // like out, or null
+  int64_t ld_residual;
+  bool clip;
+  float lo, hi;
+};
+
+struct Microkernels {
+  static constexpr int kMaxMr = 12;
+  static constexpr int kMaxPanels = 4;
+  using Tile = void (*)(const TileArgs&);
+
+  Isa isa;
+  int mr;  // rows of the largest tile
+  int nr;  // columns of a packed panel
+  int kc;  // K block that keeps one panel slice in L1
+  // tiles[m - 1]: full panels only. wide_panels[m - 1] panels at once give a single small tile enough independent sums.
+  Tile tiles[kMaxMr];
+  Tile wide_tiles[kMaxMr];
+  int wide_panels[kMaxMr];
+
+  void (*depthwise)(const DepthwiseArgs&);
+  // dst[k][nr] from rows: transposes `n` (<= nr) rows of length k with stride ld, zero-padding the tail.
+  void (*pack_rows)(const float* rows, int64_t ld, int64_t n, int64_t k, float* dst);
+  // Runs `iterations` rounds of independent multiply-adds in registers and returns their flops; for measuring the peak.
+  double (*peak_loop)(int64_t iterations);
+};
+
+// The table for `isa`, which this machine must be able to run.
+const Microkernels& microkernels(Isa isa);
+
+}  // namespace mj::cpu
