@@ -4,6 +4,7 @@
 
 jobs=${MJ_JOBS:-$(nproc)}
 python=.venv/bin/python
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 # so that another clone finds what this one compiled
 
 say() { printf '==> %s\n' "$*"; }
 die() {
