@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/tensor.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <new>
+
+namespace mj {
+namespace {
+
+constexpr std::align_val_t kAlign{64};
+
+int64_t count(const std::vector<int64_t>& dims, int64_t element_bytes) {
+  int64_t elements = 1;
+  for (int64_t dim : dims) {
+    CHECK(dim >= 0 && !__builtin_mul_overflow(elements, dim, &elements), "tensor size overflows");
+  }
+  int64_t bytes = 0;
+  CHECK(!__builtin_mul_overflow(elements, element_bytes, &bytes), "tensor size overflows");
+  return elements;
+}
+
+}  // namespace
+
+Tensor Tensor::zeros(DType dtype, std::vector<int64_t> dims) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.size_ = count(dims, storage_bytes(dtype));
+  tensor.dims_ = std::move(dims);
+  if (dtype == DType::string) {
+    tensor.strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(tensor.size_));
+    return tensor;
+  }
+  const auto bytes = static_cast<size_t>(tensor.bytes());
+  void* memory = ::operator new(bytes ? bytes : 1, kAlign);
+  std::memset(memory, 0, bytes);
+  tensor.owner_ = std::shared_ptr<void>(memory, [](void* p) { ::operator delete(p, kAlign); });
+  tensor.data_ = tensor.mutable_ = memory;
+  return tensor;
+}
+
+Tensor Tensor::view(DType dtype, std::vector<int64_t> dims, const void* data, std::shared_ptr<const void> owner) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.size_ = count(dims, storage_bytes(dtype));
+  tensor.dims_ = std::move(dims);
+  tensor.data_ = data;
+  tensor.owner_ = std::move(owner);
+  return tensor;
+}
+
+Tensor Tensor::strings(std::vector<int64_t> dims, std::vector<std::string> values) {
+  Tensor tensor = zeros(DType::string, std::move(dims));
+  CHECK(static_cast<size_t>(tensor.size_) == values.size(), "{} strings for {} elements", values.size(), tensor.size_);
+  *tensor.strings_ = std::move(values);
+  return tensor;
+}
+
+Tensor Tensor::reshaped(std::vector<int64_t> dims) const {
+  Tensor tensor = *this;
+  CHECK(count(dims, 1) == size_, "reshape changes the element count from {}", size_);
+  tensor.dims_ = std::move(dims);
+  return tensor;
+}
+
+std::vector<int64_t> Tensor::to_i64() const {
+  std::vector<int64_t> out;
+  if (!is_integer(dtype_) && dtype_ != DType::boolean) return out;
+  dispatch(dtype_, [&]<class T>() {
+    for (T x : data<T>()) out.push_back(static_cast<int64_t>(x));
+  });
+  return out;
+}
+
+std::vector<double> Tensor::to_f64() const {
+  std::vector<double> out;
+  out.reserve(static_cast<size_t>(size_));
+  dispatch(dtype_, [&]<class T>() {
+    for (T x : data<T>()) out.push_back(static_cast<double>(x));
+  });
+  return out;
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.dims() != b.dims()) return false;
+  if (a.dtype() == DType::string) return a.string_data() == b.string_data();
+  return a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
+}
+
+std::string to_string(const Tensor& tensor, int64_t limit) {
+  if (!tensor.present()) return "none";
+  std::string out = fmt::format("{}[{}] {{", name(tensor.dtype()), fmt::join(tensor.dims(), ","));
+  const int64_t shown = std::min(limit, tensor.size());
+  for (int64_t i = 0; i < shown; ++i) {
+    if (i) out += ", ";
+    if (tensor.dtype() == DType::string) {
+      out += fmt::format("\"{}\"", tensor.string_data()[static_cast<size_t>(i)]);
+      continue;
+    }
+    dispatch(tensor.dtype(), [&]<class T>() {
+      const T x = tensor.data<T>()[static_cast<size_t>(i)];
+      if constexpr (std::is_integral_v<T>) {
+        out += fmt::format("{}", static_cast<int64_t>(x));
+      } else if constexpr (std::is_same_v<T, double>) {
+        out += fmt::format("{}", x);
+      } else {
+        out += fmt::format("{}", static_cast<float>(x));
+      }
+    });
+  }
+  if (shown < tensor.size()) out += ", ...";
+  return out + "}";
+}
+
+}  // namespace mj

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The run half of a tactic: host code that computes one step. The other half (refusals, configs, estimate, packing) is
+// kernels/select.h; a deployment links this half only.
+//
+// How a row is made: a line MJ_KERNEL(name) in its family's kernels.inc; `const RunRow run_<name>` in the family's
+// run*.cc and `const SelectRow select_<name>` in its select*.cc. The order of kernels.inc is the order of preference.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/dim.h"
+#include "base/result.h"
+#include "base/tensor.h"
+#include "base/thread_pool.h"
+#include "problem/problem.h"
+#include "problem/target.h"
+
+namespace mj {
+
+// A dense row-major array somewhere in memory. Not owned. An absent or packed-away input has dtype none and no data.
+struct TensorRef {
+  void* data = nullptr;
+  std::span<const int64_t> dims;
+  DType dtype = DType::none;
+
+  bool present() const { return dtype != DType::none; }
+  int64_t size() const {
+    int64_t n = 1;
+    for (int64_t d : dims) n *= d;
+    return n;
+  }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
+};
+
+struct RunArgs {
+  std::span<const TensorRef> inputs;   // in the order of problem.inputs
+  std::span<const TensorRef> outputs;  // allocated; may share memory with nothing else
+  const Bindings& symbols;             // values of the plan's symbols
+  std::span<std::byte> workspace;      // at least workspace_bytes(), aligned to 64, contents undefined
+  ThreadPool& pool;
+};
+
+// Immutable once made: one Kernel serves all sessions and threads.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // Scratch for these concrete shapes. `inputs` and `outputs` carry dims, no data.
+  virtual int64_t workspace_bytes(std::span<const TensorRef> inputs, std::span<const TensorRef> outputs,
+                                  int threads) const {
+    (void)inputs, (void)outputs, (void)threads;
+    return 0;
+  }
+  // Errors are the request's fault (an index out of range); everything else was refused at build time.
+  // Deterministic: bitwise the same answer for the same inputs, whatever the thread count.
+  virtual Result<void> run(const RunArgs& args) const = 0;
+  // For outputs whose shape only running can tell. Only the reference row implements it.
+  virtual Result<std::vector<Tensor>> run_unsized(std::span<const TensorRef> inputs, const Bindings& symbols,
+                                                  int outputs) const;
+};
+
+struct MakeArgs {
+  const Problem& problem;
+  std::string_view config;          // as SelectRow::configs spelled it
+  std::span<const Tensor> packed;   // what SelectRow::pack returned; views into the engine, kept alive by their owner
+  Isa isa;                          // of the machine that runs it; at least what the row needs
+};
+
+struct RunRow {
+  std::string_view name;
+  int version;
+  Isa needs;  // the least instruction set
+  Result<std::unique_ptr<Kernel>> (*make)(const MakeArgs& args);
+};
+
+// Null if this build has no such row.
+const RunRow* find_run_row(std::string_view name);
+std::span<const RunRow* const> all_run_rows();
+
+}  // namespace mj

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "problem/problem.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/hash64.h"
+
+namespace mj {
+namespace {
+
+// Operators whose rows stand under another name than their own.
+constexpr std::pair<std::string_view, std::string_view> kFamilies[] = {
+    {"conv", "conv"},           {"conv_transpose", "conv"}, {"gemm", "gemm"},       {"matmul", "gemm"},
+    {"layer_norm", "norm"},     {"rms_norm", "norm"},       {"batch_norm", "norm"}, {"instance_norm", "norm"},
+    {"group_norm", "norm"},     {"softmax", "softmax"},     {"log_softmax", "softmax"}, {"attention", "attention"},
+    {"lstm", "recurrent"},      {"gru", "recurrent"},       {"rnn", "recurrent"},   {"max_pool", "pool"},
+    {"average_pool", "pool"},   {"gather", "gather"},       {"slice", "gather"},    {"concat", "gather"},
+    {"split", "gather"},        {"pad", "gather"},          {"transpose", "transpose"}, {"expand", "gather"},
+    {"resize", "resize"},
+};
+
+using Renames = std::map<std::string, Dim, std::less<>>;
+
+std::string shape_text(const Shape& shape, Renames& renames) {
+  std::string out = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    for (const std::string& symbol : shape[i].symbols()) {
+      renames.try_emplace(symbol, Dim::symbol(fmt::format("${}", renames.size())));
+    }
+    out += (i ? "," : "") + shape[i].substitute(renames).to_string();
+  }
+  return out + "]";
+}
+
+std::string operand_text(const Operand& operand, Renames& renames) {
+  if (operand.dtype == DType::none) return "_";
+  return fmt::format("{}{}{}", operand.constant ? "const " : "", name(operand.dtype), shape_text(operand.shape, renames));
+}
+
+}  // namespace
+
+std::string family(const Problem& problem) {
+  if (!problem.op || problem.op.info().pointwise) return "pointwise";
+  for (const auto& [op, family] : kFamilies) {
+    if (problem.op.is(op)) return std::string(family);
+  }
+  if (problem.op.name().starts_with("reduce_")) return "reduce";
+  return std::string(problem.op.name());
+}
+
+std::string to_string(const Problem& problem) {
+  Renames renames;
+  std::string out = problem.op ? to_string(problem.op) : "pointwise";
+  out += " (";
+  for (size_t i = 0; i < problem.inputs.size(); ++i) out += (i ? ", " : "") + operand_text(problem.inputs[i], renames);
+  out += ") -> (";
+  for (size_t i = 0; i < problem.outputs.size(); ++i) out += (i ? ", " : "") + operand_text(problem.outputs[i], renames);
+  out += ")";
+  if (!problem.epilogue.empty()) out += fmt::format(" after {} {}", problem.anchor_inputs, to_string(problem.epilogue));
+  return out;
+}
+
+uint64_t hash(const Problem& problem) { return hash64(to_string(problem)); }
+
+}  // namespace mj

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session.h"
+
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "base/checked.h"
+
+namespace mj {
+namespace {
+
+constexpr std::align_val_t kAlign{64};
+
+void* default_allocate(void*, size_t bytes) { return ::operator new(bytes, kAlign, std::nothrow); }
+void default_release(void*, void* memory) { ::operator delete(memory, kAlign); }
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Tensor view_of(const TensorRef& ref) {
+  if (!ref.present()) return {};
+  return Tensor::view(ref.dtype, {ref.dims.begin(), ref.dims.end()}, ref.data, nullptr);
+}
+
+}  // namespace
+
+// What one run knows: where each tensor is by now.
+struct Session::Frame {
+  const Layout& layout;
+  Bindings symbols;
+  std::vector<TensorRef> refs;               // of each tensor
+  std::vector<std::vector<int64_t>> late;    // dims of the late ones
+  std::vector<Tensor> heap;                  // owners of late tensors, and inputs or outputs that must live on
+};
+
+Session::Session(std::shared_ptr<const Program> program, ThreadPool& pool, const Options& options)
+    : program_(std::move(program)), pool_(pool), options_(options) {
+  options_.layout.threads = pool.threads();
+  if (!options_.allocator.allocate) options_.allocator = {default_allocate, default_release, nullptr};
+  branches_.resize(program_->plan().steps.size());
+}
+
+Session::~Session() {
+  if (arena_) options_.allocator.release(options_.allocator.context, arena_);
+}
+
+Result<void> Session::reserve(int64_t bytes) {
+  if (bytes <= arena_bytes_) return {};
+  if (arena_) options_.allocator.release(options_.allocator.context, arena_);
+  arena_bytes_ = 0;
+  arena_ = options_.allocator.allocate(options_.allocator.context, static_cast<size_t>(bytes));
+  if (!arena_) return error(ErrorCode::environment, "out of memory: {} bytes for activations", bytes);
+  arena_bytes_ = bytes;
+  return {};
+}
+
+Result<const Layout*> Session::layout_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer) {
+  for (auto it = layouts_.begin(); it != layouts_.end(); ++it) {
+    if (std::equal(input_dims.begin(), input_dims.end(), it->input_dims.begin(), it->input_dims.end()) &&
+        it->outer == outer) {
+      layouts_.splice(layouts_.begin(), layouts_, it);
+      return &layouts_.front().layout;
+    }
+  }
+  MJ_ASSIGN(Layout layout, make_layout(*program_, input_dims, outer, options_.layout));
+  layouts_.push_front({{input_dims.begin(), input_dims.end()}, outer, std::move(layout)});
+  if (layouts_.size() > options_.cached_layouts) layouts_.pop_back();
+  return &layouts_.front().layout;
+}
+
+Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options,
+                          const Bindings& outer) {
+  const Plan& plan = program_->plan();
+  CHECK(inputs.size() == plan.inputs.size(), "{} inputs for a plan of {}", inputs.size(), plan.inputs.size());
+  std::vector<std::vector<int64_t>> input_dims;
+  for (const Tensor& input : inputs) input_dims.push_back(input.dims());
+  MJ_ASSIGN(const Layout* layout, layout_for(input_dims, outer));
+  MJ_TRY(reserve(layout->arena_bytes));
+
+  const size_t tensors = plan.tensors.size();
+  Frame frame{*layout, layout->symbols, std::vector<TensorRef>(tensors), {}, std::vector<Tensor>(tensors)};
+  frame.late.resize(tensors);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto id = static_cast<size_t>(plan.inputs[i]);
+    frame.heap[id] = inputs[i];
+    frame.refs[id] = {const_cast<void*>(inputs[i].raw()), frame.heap[id].dims(), inputs[i].dtype()};
+  }
+  outputs.resize(plan.outputs.size());
+  std::vector<int> direct(tensors, -1);  // root tensor -> the output whose buffer it lives in
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    const auto id = static_cast<size_t>(plan.outputs[i]);
+    const auto root = static_cast<size_t>(program_->root(plan.outputs[i]));
+    if (layout->offset[root] != Layout::kOutput || direct[root] >= 0) continue;
+    direct[root] = static_cast<int>(i);
+    const bool fits = outputs[i].writable() && outputs[i].dtype() == plan.tensors[id].dtype &&
+                      outputs[i].dims() == layout->dims[id];
+    if (!fits) outputs[i] = Tensor::zeros(plan.tensors[id].dtype, layout->dims[id]);
+  }
+  for (size_t i = 0; i < tensors; ++i) {
+    const PlanTensor& tensor = plan.tensors[i];
+    if (frame.refs[i].present() || layout->late[i]) continue;
+    const auto root = static_cast<size_t>(program_->root(static_cast<int>(i)));
+    TensorRef ref{nullptr, layout->dims[i], tensor.dtype};
+    const PlanTensor& origin = plan.tensors[root];
+    if (origin.kind == PlanTensor::Kind::constant) {
+      ref.data = const_cast<void*>(origin.constant.raw());
+    } else if (origin.kind == PlanTensor::Kind::input) {
+      ref.data = frame.refs[root].data;
+    } else if (layout->offset[root] == Layout::kOutput) {
+      ref.data = outputs[static_cast<size_t>(direct[root])].mutable_raw();
+    } else if (layout->offset[root] >= 0) {
+      ref.data = static_cast<std::byte*>(arena_) + layout->offset[root];
+    } else {
+      continue;  // on the heap, once its step has run
+    }
+    frame.refs[i] = ref;
+  }
+
+  for (size_t s = 0; s < plan.steps.size(); ++s) {
+    if (options.cancelled && options.cancelled->load(std::memory_order_relaxed)) {
+      return model_error("the run was cancelled after {} of {} steps", s, plan.steps.size());
+    }
+    MJ_TRY(run_step(s, frame, options));
+    for (int id : layout->release[s]) frame.heap[static_cast<size_t>(id)] = {};
+  }
+
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    const auto root = static_cast<size_t>(program_->root(plan.outputs[i]));
+    MJ_ASSIGN(const TensorRef ref, input(plan.outputs[i], frame));
+    if (direct[root] == static_cast<int>(i)) {
+      outputs[i] = outputs[i].reshaped({ref.dims.begin(), ref.dims.end()});
+      continue;
+    }
+    const bool fits = outputs[i].writable() && outputs[i].dtype() == ref.dtype &&
+                      std::equal(ref.dims.begin(), ref.dims.end(), outputs[i].dims().begin(), outputs[i].dims().end());
+    if (!fits) outputs[i] = Tensor::zeros(ref.dtype, {ref.dims.begin(), ref.dims.end()});
+    if (outputs[i].bytes()) std::memcpy(outputs[i].mutable_raw(), ref.data, static_cast<size_t>(outputs[i].bytes()));
+  }
+  return {};
+}
+
+Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& options) {
+  const Step& step = program_->plan().steps[index];
+  const auto start = std::chrono::steady_clock::now();
+  switch (step.kind) {
+    case Step::Kind::kernel: {
+      Result<void> done = run_kernel(index, frame);
+      if (!done.ok()) return step.origin.empty() ? done.error() : done.error().in(step.origin[0]);
+      break;
+    }
+    case Step::Kind::branch: MJ_TRY(run_branch(index, frame, options)); break;
+    case Step::Kind::copy: {
+      MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
+      const std::optional<TensorRef> to = output(step.outputs[0], frame);
+      CHECK(to, "a copy's output is sized before it runs");
+      std::memcpy(to->data, from.data, static_cast<size_t>(to->size() * storage_bytes(to->dtype)));
+      break;
+    }
+    case Step::Kind::check: {
+      MJ_ASSIGN(const int64_t left, step.left.evaluate(frame.symbols));
+      MJ_ASSIGN(const int64_t right, step.right.evaluate(frame.symbols));
+      if (left != right) return model_error("{}: {} is {}, {} is {}", step.message, step.left, left, step.right, right);
+      break;
+    }
+  }
+  if (options.observer) {
+    std::vector<TensorRef> outputs;
+    for (int id : step.outputs) outputs.push_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
+    options.observer(index, seconds_since(start), outputs);
+  }
+  return {};
+}
+
+// Where a tensor lies that an earlier step made.
+Result<TensorRef> Session::input(int tensor, Frame& frame) {
+  if (tensor == kNoTensor) return TensorRef{};
+  const auto at = static_cast<size_t>(tensor);
+  if (frame.refs[at].present()) return frame.refs[at];
+  const PlanTensor& plan = program_->plan().tensors[at];
+  CHECK(plan.kind == PlanTensor::Kind::alias && plan.shape, "tensor '{}' is read before it is made", plan.name);
+  if (frame.layout.late[at]) {
+    MJ_ASSIGN(frame.late[at], evaluate(*plan.shape, frame.symbols));
+  } else {
+    frame.late[at] = frame.layout.dims[at];
+  }
+  MJ_ASSIGN(const TensorRef root, input(program_->root(tensor), frame));
+  frame.refs[at] = {root.data, frame.late[at], plan.dtype};
+  if (root.size() != frame.refs[at].size()) {
+    return model_error("'{}': {} elements cannot have shape {}", plan.name, root.size(), to_string(*plan.shape));
+  }
+  return frame.refs[at];
+}
+
+// Memory for a step's output; nothing if only running can tell its size.
+std::optional<TensorRef> Session::output(int tensor, Frame& frame) {
+  if (tensor == kNoTensor) return TensorRef{};
+  const auto at = static_cast<size_t>(tensor);
+  if (frame.refs[at].present()) return frame.refs[at];
+  const PlanTensor& plan = program_->plan().tensors[at];
+  if (!plan.shape) return std::nullopt;
+  Result<std::vector<int64_t>> dims = frame.layout.late[at] ? evaluate(*plan.shape, frame.symbols)
+                                                            : Result<std::vector<int64_t>>(frame.layout.dims[at]);
+  if (!dims.ok()) return std::nullopt;
+  frame.heap[at] = Tensor::zeros(plan.dtype, std::move(dims).value());
+  frame.refs[at] = {frame.heap[at].mutable_raw(), frame.heap[at].dims(), plan.dtype};
+  return frame.refs[at];
+}
+
+Result<void> Session::run_kernel(size_t index, Frame& frame) {
+  const Step& step = program_->plan().steps[index];
+  const Kernel& kernel = *program_->step(index).kernel;
+  std::vector<TensorRef> inputs, outputs;
+  bool any_late = false;
+  for (int id : step.inputs) {
+    MJ_ASSIGN(inputs.emplace_back(), input(id, frame));
+    any_late = any_late || (id != kNoTensor && frame.layout.late[static_cast<size_t>(id)]);
+  }
+  for (int id : step.outputs) {
+    const std::optional<TensorRef> ref = output(id, frame);
+    if (!ref) {
+      MJ_ASSIGN(std::vector<Tensor> results,
+                kernel.run_unsized(inputs, frame.symbols, static_cast<int>(step.outputs.size())));
+      return store_late(step, std::move(results), frame);
+    }
+    outputs.push_back(*ref);
+    any_late = any_late || (id != kNoTensor && frame.layout.late[static_cast<size_t>(id)]);
+  }
+  std::span<std::byte> workspace(static_cast<std::byte*>(arena_) + frame.layout.workspace_offset[index],
+                                 static_cast<size_t>(frame.layout.workspace_bytes[index]));
+  Tensor late_workspace;
+  if (any_late) {
+    late_workspace = Tensor::zeros(DType::u8, {kernel.workspace_bytes(inputs, outputs, pool_.threads())});
+    workspace = std::as_writable_bytes(late_workspace.mutable_data<uint8_t>());
+  }
+  return kernel.run({inputs, outputs, frame.symbols, workspace, pool_});
+}
+
+Session& Session::branch_session(size_t step, size_t branch) {
+  auto& sessions = branches_[step];
+  sessions.resize(2);
+  if (!sessions[branch]) {
+    sessions[branch] = std::make_unique<Session>(program_->step(step).branches[branch], pool_, options_);
+  }
+  return *sessions[branch];
+}
+
+Result<void> Session::run_branch(size_t index, Frame& frame, const RunOptions& options) {
+  const Step& step = program_->plan().steps[index];
+  MJ_ASSIGN(const TensorRef condition, input(step.inputs[0], frame));
+  if (condition.dtype != DType::boolean || condition.size() != 1) {
+    return model_error("if: the condition must be one bool");
+  }
+  const size_t taken = *condition.as<bool>() ? 0 : 1;
+  std::vector<Tensor> captured;
+  for (size_t i = 1; i < step.inputs.size(); ++i) {
+    MJ_ASSIGN(const TensorRef ref, input(step.inputs[i], frame));
+    captured.push_back(view_of(ref));
+  }
+  std::vector<Tensor> results;
+  RunOptions inner;
+  inner.cancelled = options.cancelled;
+  MJ_TRY(branch_session(index, taken).run(captured, results, inner, frame.symbols));
+  return store_late(step, std::move(results), frame);
+}
+
+// Results that a step allocated itself: their sizes bind symbols.
+Result<void> Session::store_late(const Step& step, std::vector<Tensor> results, Frame& frame) {
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    if (step.outputs[i] == kNoTensor) continue;
+    const auto at = static_cast<size_t>(step.outputs[i]);
+    const PlanTensor& tensor = program_->plan().tensors[at];
+    if (tensor.shape) {
+      MJ_TRY(bind_shape(*tensor.shape, results[i].dims(), fmt::format("'{}'", tensor.name), frame.symbols));
+    }
+    const TensorRef planned = frame.refs[at];
+    if (planned.present()) {  // a branch whose result has a place already, such as an output of the plan
+      CHECK(planned.size() == results[i].size(), "'{}': a branch gives another size than planned", tensor.name);
+      std::memcpy(planned.data, results[i].raw(), static_cast<size_t>(results[i].bytes()));
+      continue;
+    }
+    frame.heap[at] = std::move(results[i]);
+    frame.refs[at] = {const_cast<void*>(frame.heap[at].raw()), frame.heap[at].dims(), frame.heap[at].dtype()};
+  }
+  return {};
+}
+
+}  // namespace mj

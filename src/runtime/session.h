@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Session: the mutable part of running a program: arena, layouts of the shapes seen lately. One thread at a time.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "runtime/layout.h"
+
+namespace mj {
+
+// Where arenas come from; replaceable by the user. allocate() returns memory aligned to 64 bytes, or null.
+struct Allocator {
+  void* (*allocate)(void* context, size_t bytes) = nullptr;
+  void (*release)(void* context, void* memory) = nullptr;
+  void* context = nullptr;
+};
+
+struct RunOptions {
+  const std::atomic<bool>* cancelled = nullptr;  // looked at between steps
+  // Called after each step with its index in the plan, its seconds and its outputs (valid during the call only).
+  std::function<void(size_t step, double seconds, std::span<const TensorRef> outputs)> observer;
+};
+
+class Session {
+ public:
+  struct Options {
+    LayoutOptions layout;
+    Allocator allocator;
+    size_t cached_layouts = 16;  // shapes remembered, least recently used dropped
+  };
+
+  Session(std::shared_ptr<const Program> program, ThreadPool& pool, const Options& options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Inputs in the order of plan.inputs, with the plan's dtypes. `outer` holds symbols of an enclosing plan.
+  // Where outputs[i] is present and of the right size, that memory is written; otherwise it is allocated.
+  Result<void> run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options = {},
+                   const Bindings& outer = {});
+
+  int64_t arena_bytes() const { return arena_bytes_; }
+  // The layout for these shapes, planned now if new.
+  Result<const Layout*> layout_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer);
+
+ private:
+  struct CachedLayout {
+    std::vector<std::vector<int64_t>> input_dims;
+    Bindings outer;
+    Layout layout;
+  };
+  struct Frame;
+
+  Result<void> reserve(int64_t bytes);
+  Result<void> run_step(size_t index, Frame& frame, const RunOptions& options);
+  Result<void> run_kernel(size_t index, Frame& frame);
+  Result<void> run_branch(size_t index, Frame& frame, const RunOptions& options);
+  Result<void> store_late(const Step& step, std::vector<Tensor> results, Frame& frame);
+  Result<TensorRef> input(int tensor, Frame& frame);
+  std::optional<TensorRef> output(int tensor, Frame& frame);
+  Session& branch_session(size_t step, size_t branch);
+
+  std::shared_ptr<const Program> program_;
+  ThreadPool& pool_;
+  Options options_;
+  std::list<CachedLayout> layouts_;  // most recent first
+  void* arena_ = nullptr;
+  int64_t arena_bytes_ = 0;
+  std::vector<std::vector<std::unique_ptr<Session>>> branches_;  // by step, then branch; made when first taken
+};
+
+}  // namespace mj
