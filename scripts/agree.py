@@ -21,7 +21,6 @@ import numpy as np
 import mjlib
 
 LIMIT = 1e-4
-INPUTS = 8
 BATCHES = (1, 3, 8)
 LENGTHS = {"bert_base": {"S": (1, 17, 128, 512)}, "bert_base_dynamo": {"S": (1, 17, 128, 512)},
            "lstm_am": {"T": (1, 37, 200)}, "ocr": {"p2o.DynamicDimension.1": (64, 320, 488)}}
@@ -39,14 +38,14 @@ def sizes_of(name):
         yield {dim: batch for dim in BATCH_NAMES} | dict(zip(lengths, values))
 
 
-def cases(name, reference, folder):
+def cases(name, reference, folder, inputs):
     """Yields (title, feeds, carry) as mjlib.run_steps takes them."""
-    if name == "silero_vad":  # 8 chunks one after the other, the state carried; the rate chooses a branch of an If
+    if name == "silero_vad":  # chunks one after the other, the state carried; the rate chooses a branch of an If
         for batch, (rate, samples) in itertools.product(BATCHES, ((16000, 576), (8000, 288))):
             rng = np.random.default_rng([batch, rate])
             hum = np.sin(np.arange(samples) * 2 * np.pi * 150 / rate)
             feeds = [{"input": (hum * rng.uniform(0, 0.5, (batch, 1)) + rng.normal(0, 0.02, (batch, samples)))
-                      .astype(np.float32), "sr": np.array(rate, np.int64)} for _ in range(INPUTS)]
+                      .astype(np.float32), "sr": np.array(rate, np.int64)} for _ in range(inputs)]
             yield f"N={batch} sr={rate}", feeds, {"stateN": ("state", np.zeros((2, batch, 128), np.float32))}
         return
     if name == "ocr":
@@ -56,11 +55,11 @@ def cases(name, reference, folder):
             sample = dict(archive)
     used = {dim for value in reference.inputs for dim in value.shape if isinstance(dim, str)}
     for sizes in sizes_of(name):
-        feeds = [mjlib.draw_feed(reference.inputs, sample, sizes, seed) for seed in range(INPUTS)]
+        feeds = [mjlib.draw_feed(reference.inputs, sample, sizes, seed) for seed in range(inputs)]
         yield " ".join(f"{SHORT.get(dim, dim)}={size}" for dim, size in sizes.items() if dim in used), feeds, {}
 
 
-def compare(name, model, folder, threads):
+def compare(name, model, folder, options):
     """Compiles, runs every case on both sides and yields a row for each."""
     engine = mjlib.ROOT / "build/agree" / f"{name}.engine"
     try:
@@ -69,8 +68,8 @@ def compare(name, model, folder, threads):
         print(failure, flush=True)
         yield {"model": name, "case": "compile", "failure": str(failure), "ok": False}
         return
-    reference = mjlib.Reference(model, threads)
-    for title, feeds, carry in cases(name, reference, folder):
+    reference = mjlib.Reference(model, options.threads)
+    for title, feeds, carry in cases(name, reference, folder, options.inputs):
         start = time.perf_counter()
         theirs = reference.run_steps(feeds, carry)
         between = time.perf_counter()
@@ -93,6 +92,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, help="folder of NAME.onnx and NAME.inputs.npz")
     parser.add_argument("--shared", type=pathlib.Path, help="folder with materialize.py")
     parser.add_argument("--only", help="names, comma-separated")
+    parser.add_argument("--inputs", type=int, default=8, help="of each case; fewer for a quick look")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=pathlib.Path, default=mjlib.ROOT / "build/agree/agree.json")
     options = parser.parse_args()
@@ -109,16 +109,16 @@ def main():
 
     environment = mjlib.machine()
     print(f"{environment['cpu']}, {environment['isa']}, {options.threads} threads, {environment['date']}")
-    print(f"largest centred relative L2 error of an output over {INPUTS} inputs; at most {LIMIT:g} is asked")
+    print(f"largest centred relative L2 error of an output over {options.inputs} inputs; at most {LIMIT:g} is asked")
     rows = []
     for name in names:
         model = mjlib.packaged(*PACKAGED[name]) if name in PACKAGED else folder / f"{name}.onnx"
-        rows += compare(name, model, folder, options.threads)
+        rows += compare(name, model, folder, options)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({"schema": "millijoule.agree/1", "environment": environment, "limit": LIMIT,
                                         "rows": rows}, indent=1))
     missed = [f"{row['model']} {row['case']}" for row in rows if not row["ok"]]
-    print(f"{len(rows) - len(missed)} of {len(rows)} cases agree" + (f"; missed: {', '.join(missed)}" if missed else ""))
+    print(f"{len(rows) - len(missed)} of {len(rows)} cases agree", *(f"missed: {case}" for case in missed), sep="\n")
     sys.exit(1 if missed else 0)
 
 

@@ -26,7 +26,8 @@ import mjlib
 
 MODELS = ("resnet50", "bert_base", "lstm_am")
 SIZES = {"S": 128, "T": 200}
-MACS = {"resnet50": 4.089e9, "bert_base": 11.174e9, "lstm_am": 1.0856e9}  # of one request, counted from Conv, MatMul, LSTM shapes
+# Multiply-adds of one request, counted from the shapes of Conv, MatMul, Gemm and LSTM.
+MACS = {"resnet50": 4.089e9, "bert_base": 11.174e9, "lstm_am": 1.0856e9}
 OWN_ROWS = {"MJ_TACTIC": "-onednn"}
 COMPILE_LIMIT_S = {"resnet50": 15, "bert_base": 40}
 LOAD_LIMIT_MS = 150
@@ -145,11 +146,15 @@ def markdown(result):
     for row in rows:
         latency = row["latency_ms"]
         ratio = {way: latency["onnxruntime"] / latency[way] for way in ("millijoule", "own rows")}
-        peak = f"{row['percent_of_peak']:.0f} % of {row['peak_gflops']:.0f} GFLOP/s" if row["peak_gflops"] else "peak not measured"
-        lines.append(f"| {row['model']} | {row['batch']} | " + " | ".join(f"{latency.get(way, float('nan')):.1f}" for way in ways)
-                     + f" | {ratio['millijoule']:.2f}x | {ratio['own rows']:.2f}x | {peak} |")
+        peak = "not measured"
+        if row["peak_gflops"]:
+            peak = f"{row['percent_of_peak']:.0f} % of {row['peak_gflops']:.0f} GFLOP/s"
+        cells = [row["model"], row["batch"], *(f"{latency[way]:.1f}" if way in latency else "" for way in ways),
+                 f"{ratio['millijoule']:.2f}x", f"{ratio['own rows']:.2f}x", peak]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "| check | found | asked | |", "|---|---|---|---|"]
-    lines += [f"| {c['what']} | {c['found']} | {c['asked']} | {'ok' if c['ok'] else 'MISSED'} |" for c in result["checks"]]
+    for row in result["checks"]:
+        lines.append(f"| {row['what']} | {row['found']} | {row['asked']} | {'ok' if row['ok'] else 'MISSED'} |")
     return "\n".join(lines)
 
 

@@ -34,7 +34,7 @@ def font(index, size):
 
 
 def render(text, index):
-    """f32[3,48,W], W a multiple of 64, dark text on a light ground; (p / 255 - 0.5) / 0.5 as the network was trained."""
+    """f32[3,48,W], W a multiple of 64, dark text on a light ground; scaled as the network was trained."""
     face = font(index, 28 + index % 3 * 2)
     left, top, right, bottom = face.getbbox(text)
     width = -(-(right - left + 16) // 64) * 64
@@ -51,7 +51,8 @@ def decode(scores, characters):
 
 def accuracy(truth, read):
     """Share of the truth's characters that were read, in order."""
-    return sum(block.size for block in difflib.SequenceMatcher(None, truth, read, False).get_matching_blocks()) / len(truth)
+    matching = difflib.SequenceMatcher(None, truth, read, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in matching) / len(truth)
 
 
 def main():
@@ -93,13 +94,13 @@ def main():
     correct = sum(right * len(TEXTS[i]) for i, _, _, right in rows)
     same = sum(read == other for _, read, other, _ in rows)
     print(f"\naccuracy: {correct / total:.2%} of {total} characters against the truth")
-    print(f"agreement with ONNX Runtime: {same} of {len(rows)} lines equal, relative L2 error at most {max(errors):.1e}\n")
+    print(f"agreement with ONNX Runtime: {same} of {len(rows)} lines equal, relative L2 error {max(errors):.1e}\n")
 
     print(f"{'width':>5} {'lines':>5} {'ms/line':>8} {'ONNX Runtime':>13}")
     for width, lines, ours, theirs, _ in timings:
         print(f"{width:5} {lines:5} {ours:8.2f} {theirs:13.2f}")
     width, lines, _, _, record = max(timings, key=lambda timing: timing[1])
-    print(f"\nenergy of a batch of {lines} lines, {width} px wide (per inference = per batch):\n{mjlib.energy_text(record)}")
+    print(f"\nenergy, {lines} lines of {width} px at once:\n{mjlib.energy_text(record)}")
     environment = mjlib.machine()
     print(f"\n{environment['cpu']}, {environment['isa']}, {options.threads} threads, {environment['date']}")
     print(f"the engine: {engine}")

@@ -81,7 +81,8 @@ def resnet50(folder):
 
 
 def layer_norm(net, x, width):
-    return net.op("LayerNormalization", x, net.normal((width,), 0.05, 1.0), net.normal((width,), 0.05), axis=-1, epsilon=1e-12)
+    scale, shift = net.normal((width,), 0.05, 1.0), net.normal((width,), 0.05)
+    return net.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-12)
 
 
 def attention(net, x, mask, width, heads):
@@ -98,7 +99,8 @@ def attention(net, x, mask, width, heads):
 
 def gelu(net, x):
     error = net.op("Erf", net.op("Div", x, net.constant(np.float32(2**0.5))))
-    return net.op("Mul", net.op("Mul", x, net.op("Add", error, net.constant(np.float32(1)))), net.constant(np.float32(0.5)))
+    doubled = net.op("Mul", x, net.op("Add", error, net.constant(np.float32(1))))
+    return net.op("Mul", doubled, net.constant(np.float32(0.5)))
 
 
 def bert_base(folder, width=768, layers=12, heads=12, vocabulary=30522, longest=512):
@@ -130,8 +132,9 @@ def lstm_am(folder, features=80, width=512, layers=3, classes=42):
     net = Net("lstm_am")
     x, inputs = net.op("Transpose", "features", perm=[1, 0, 2]), features
     for _ in range(layers):
-        x = net.op("LSTM", x, net.normal((1, 4 * width, inputs), inputs**-0.5), net.normal((1, 4 * width, width), width**-0.5),
-                   net.normal((1, 8 * width), 0.02), hidden_size=width)
+        weights = net.normal((1, 4 * width, inputs), inputs**-0.5)
+        recurrent = net.normal((1, 4 * width, width), width**-0.5)
+        x = net.op("LSTM", x, weights, recurrent, net.normal((1, 8 * width), 0.02), hidden_size=width)
         x, inputs = net.op("Squeeze", x, net.constant(np.array([1]))), width
     net.op("LogSoftmax", net.linear(net.op("Transpose", x, perm=[1, 0, 2]), width, classes), axis=-1)
     net.nodes[-1].output[0] = "y0"

@@ -204,6 +204,7 @@ def machine():
     info = dict(line.split(":", 1) for line in open("/proc/cpuinfo") if ":" in line)
     info = {key.strip(): value.strip() for key, value in info.items()}
     flags = set((info.get("flags") or info.get("Features") or "").split())
-    isa = [name for name in ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd") if name in flags]
-    return {"cpu": info.get("model name", platform.machine()), "isa": " ".join(isa), "cores": len(os.sched_getaffinity(0)),
-            "system": platform.platform(), "date": datetime.date.today().isoformat()}
+    known = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd")
+    return {"cpu": info.get("model name", platform.machine()), "isa": " ".join(name for name in known if name in flags),
+            "cores": len(os.sched_getaffinity(0)), "system": platform.platform(),
+            "date": datetime.date.today().isoformat()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `millijoule run` does, by ONNX Runtime: reads an npz, runs a model, writes an npz. Its memory is what we compare."""
+"""What `millijoule run` does, by ONNX Runtime: npz in, npz out. bench.py compares the memory."""
 
 import argparse
 

@@ -39,9 +39,9 @@ def test_missing_model(bench):
     refused(done, [FAILED, USAGE, 4], "absent.onnx")
 
 
-@pytest.mark.parametrize("arguments", [["nosuchverb"], ["compile"], ["run", "--nosuchflag"], ["bench", "x.engine", "--threads", "many"]])
+@pytest.mark.parametrize("arguments", ["nosuchverb", "compile", "run --nosuchflag", "bench x.engine --threads many"])
 def test_usage(arguments):
-    assert mjlib.millijoule(*arguments, check=False).returncode == USAGE
+    assert mjlib.millijoule(*arguments.split(), check=False).returncode == USAGE
 
 
 def test_every_unsupported_operator_is_listed(bench):
@@ -118,7 +118,8 @@ def test_damaged_engine(bench, damage):
     whole = engine.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
-    engine.write_bytes({"truncated": whole[:-1], "appended": whole + b"\0", "flipped": bytes(flipped), "empty": b""}[damage])
+    damaged = {"truncated": whole[:-1], "appended": whole + b"\0", "flipped": bytes(flipped), "empty": b""}
+    engine.write_bytes(damaged[damage])
     refused(bench.run(engine, GOOD, check=False), [FAILED], "model.engine")
 
 

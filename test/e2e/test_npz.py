@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What travels in npz files: exact names and dtypes, arrays of rank 0 and of no elements, types numpy does not know."""
 
-import json
-
 import mjlib
 import numpy as np
 from conftest import model_of, normal
@@ -20,8 +18,8 @@ def renamed(model, **names):
 
 
 def test_exact_names(bench):
-    model = renamed(model_of("agraph (float[N] x) => (float[N] y) { y = Neg(x) }"), x="serving/in:0", y="/block.1/out:0")
-    bench.agree(model, {"serving/in:0": normal(3)})
+    model = model_of("agraph (float[N] x) => (float[N] y) { y = Neg(x) }")
+    bench.agree(renamed(model, x="serving/in:0", y="/block.1/out:0"), {"serving/in:0": normal(3)})
 
 
 def test_rank_0(bench):
@@ -30,7 +28,8 @@ def test_rank_0(bench):
 
 
 def test_no_elements(bench):
-    model = model_of("agraph (float[N,4] x) => (float[N,4] y, float[4] s) { y = Relu(x)  s = ReduceSum<axes = [0], keepdims = 0>(x) }", 12)
+    model = model_of("""agraph (float[N,4] x) => (float[N,4] y, float[4] s) {
+        y = Relu(x)  s = ReduceSum<axes = [0], keepdims = 0>(x) }""", 12)
     bench.agree(model, {"x": normal(0, 4)}, {"x": normal(2, 4)})
 
 
@@ -69,7 +68,8 @@ def test_strings(bench):
 
 
 def test_sequence(bench):
-    model = model_of("agraph (float[4] x) => (seq(float[2]) y) { two = Constant<value = int64 {2}>()  y = SplitToSequence(x, two) }")
+    model = model_of("""agraph (float[4] x) => (seq(float[2]) y) {
+        two = Constant<value = int64 {2}>()  y = SplitToSequence(x, two) }""")
     got = bench.run(bench.compile(model), {"x": np.arange(4, dtype=np.float32)})
     assert {name: value.tolist() for name, value in got.items()} == {"y.0": [0, 1], "y.1": [2, 3]}
 
@@ -84,7 +84,8 @@ def test_random_inputs_stay_inside_the_table(bench):
 
 
 def test_steps_and_carried_state(bench):
-    model = model_of("agraph (float[N] x, float[N] total) => (float[N] y, float[N] next) { next = Add(x, total)  y = Neg(next) }")
+    model = model_of("""agraph (float[N] x, float[N] total) => (float[N] y, float[N] next) {
+        next = Add(x, total)  y = Neg(next) }""")
     engine = bench.compile(model)
     got = mjlib.run_steps(engine, [{"x": np.full(2, i, np.float32)} for i in range(4)],
                           {"next": ("total", np.zeros(2, np.float32))})
@@ -93,8 +94,8 @@ def test_steps_and_carried_state(bench):
 
 def test_json_has_nothing_beside_it(bench):
     engine = bench.compile(model_of("agraph (float[N,4] x) => (float[N,4] y) { y = Relu(x) }"))
-    record = json.loads(mjlib.millijoule("bench", engine, "--batch", 3, "--threads", 1, "--duration", 0.1, "--json", "-").stdout)
+    record = mjlib.millijoule_json("bench", engine, "--batch", 3, "--threads", 1, "--duration", 0.1)
     assert record["schema"] == "millijoule.bench/1"
     assert {"min", "mean", "median", "p90", "p95", "p99"} <= set(record["results"]["latency_ms"])
     assert record["energy"].get("joules") != 0, "a reading that could not be taken is absent"
-    assert json.loads(mjlib.millijoule("inspect", engine, "--json", "-").stdout)["schema"] == "millijoule.inspect/1"
+    assert mjlib.millijoule_json("inspect", engine)["schema"] == "millijoule.inspect/1"
