@@ -93,6 +93,11 @@ class Parser {
     return model_error("line {}, column {}: {}, got '{}'", line, column, what, rest.substr(0, 40));
   }
 
+  Error fail_at(size_t at, std::string what) {
+    at_ = at;
+    return fail(std::move(what));
+  }
+
   void skip() {
     while (at_ < text_.size()) {
       if (text_[at_] == '#') {
@@ -167,8 +172,7 @@ class Parser {
     const size_t from = at_;
     MJ_ASSIGN(const std::string text, word());
     if (std::optional<DType> dtype = parse_dtype(text)) return *dtype;
-    at_ = from;
-    return fail("expected an element type");
+    return fail_at(from, "expected an element type");
   }
 
   // Dimensions up to the closing ']'.
@@ -189,8 +193,7 @@ class Parser {
       }
       Result<Dim> dim = Dim::parse(text_.substr(from, at_ - from));
       if (!dim.ok()) {
-        at_ = from;
-        return fail(dim.error().message);
+        return fail_at(from, dim.error().message);
       }
       dims.push_back(*dim);
       if (take("]")) return dims;
@@ -251,8 +254,7 @@ class Parser {
       Dim want = 1;
       for (int64_t dim : dims) want *= dim;
       if (want.constant() != std::ssize(*values)) {
-        at_ = from;
-        return fail(fmt::format("expected {} elements", want));
+        return fail_at(from, fmt::format("expected {} elements", want));
       }
       Tensor tensor = Tensor::zeros(type.dtype, dims);
       for (size_t i = 0; i < values->size(); ++i) {
@@ -282,7 +284,7 @@ class Parser {
   // "{name=value, ...}" or nothing.
   Result<Op> op(const std::string& name) {
     const OpInfo* info = find_op(name);
-    if (!info) return fail(fmt::format("there is no operator '{}'", name));
+    if (!info) return fail_at(op_at_, fmt::format("there is no operator '{}'", name));
     MJ_ASSIGN(const Op defaults, make_op(name));
     std::vector<NamedField> fields;
     if (!take("{")) return defaults;
@@ -291,8 +293,8 @@ class Parser {
       if (!fields.empty()) MJ_TRY(expect(","));
       MJ_ASSIGN(const std::string field, word());
       MJ_TRY(expect("="));
-      const auto known = std::find_if(info->fields.begin(), info->fields.end(),
-                                      [&](const FieldInfo& f) { return f.name == field; });
+      const auto known =
+          std::find_if(info->fields.begin(), info->fields.end(), [&](const FieldInfo& f) { return f.name == field; });
       if (known == info->fields.end()) return fail(fmt::format("{} has no field '{}'", name, field));
       const FieldValue& kind = kinds[static_cast<size_t>(known - info->fields.begin())];
       Result<FieldValue> value = std::visit([&]<class T>(const T&) { return field_as<T>(); }, kind);
@@ -312,6 +314,8 @@ class Parser {
   }
 
   Result<void> instruction(Body& body) {
+    skip();
+    op_at_ = at_;
     MJ_ASSIGN(const std::string name, word());
     std::vector<int> args;
     if (take("(")) {
@@ -346,8 +350,7 @@ class Parser {
     MJ_ASSIGN(const std::string name, value_name());
     const auto found = scope.find(name);
     if (found != scope.end()) return found->second;
-    at_ = from;
-    return fail("this value is not defined yet");
+    return fail_at(from, "this value is not defined yet");
   }
 
   Result<std::vector<ValueId>> uses(const Scope& scope) {
@@ -409,6 +412,8 @@ class Parser {
       names.push_back(std::move(name));
     } while (take(","));
     MJ_TRY(expect("="));
+    skip();
+    op_at_ = at_;
     MJ_ASSIGN(const std::string op_name, word());
     if (op_name == "constant" && !peek('(') && !peek('{')) {
       MJ_ASSIGN(Tensor value, tensor());
@@ -466,6 +471,7 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
+  size_t op_at_ = 0;  // where the operator's name stood, for messages
 };
 
 }  // namespace

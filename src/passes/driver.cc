@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/driver.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+
+namespace mj {
+namespace {
+
+std::string setting(const char* name) {
+  const char* text = std::getenv(name);
+  return text ? text : "";
+}
+
+bool disabled(const std::string& pass) {
+  const std::string list = "," + setting("MJ_PASSES") + ",";
+  return list.find(",-" + pass + ",") != std::string::npos;
+}
+
+int debug_level() { return std::atoi(setting("MJ_DEBUG").c_str()); }
+
+bool verifies() {
+#ifdef NDEBUG
+  return debug_level() >= 3;
+#else
+  return true;
+#endif
+}
+
+// Writes a numbered file into MJ_DUMP, if set; returns its path or nothing.
+std::string dump(const std::string& name, const std::string& text) {
+  static int number = 0;
+  const std::string folder = setting("MJ_DUMP");
+  if (folder.empty()) return "";
+  const std::string path = fmt::format("{}/{:03}_{}.txt", folder, number++, name);
+  std::ofstream(path) << text;
+  return path;
+}
+
+// As a golden case (test/passes), so that it can be kept as a test.
+std::string reproducer(const Graph& before, const Pass& pass) {
+  return fmt::format("pass {}\n{}", pass.name, to_string(before, {.inline_elements = 4096, .types = true}));
+}
+
+Result<bool> run_on_regions(Graph& graph, const Pass& pass, const PassContext& context) {
+  bool changed = false;
+  for (NodeId id : graph.order()) {
+    // By index: a pass on the region may not touch this graph, so the node stays where it is.
+    for (size_t i = 0; i < graph.node(id).regions.size(); ++i) {
+      MJ_ASSIGN(const bool changed_here, run_on_regions(graph.node(id).regions[i], pass, context));
+      changed |= changed_here;
+    }
+  }
+  MJ_ASSIGN(const bool changed_here, pass.run(graph, context));
+  changed |= changed_here;
+  changed |= graph.normalize();
+  return changed;
+}
+
+}  // namespace
+
+Result<bool> run_pass(Graph& graph, const Pass& pass, const PassContext& outer) {
+  if (disabled(pass.name)) return false;
+  PassContext context = outer;
+  context.pass = pass.name;
+  const bool keeps_before = verifies() || !setting("MJ_DUMP").empty();
+  const Graph before = keeps_before ? graph : Graph();
+
+  const auto start = std::chrono::steady_clock::now();
+  Result<bool> changed = run_on_regions(graph, pass, context);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+
+  if (!changed.ok()) {
+    const std::string path = dump("failed_" + pass.name, reproducer(before, pass));
+    const std::string hint = path.empty() ? "set MJ_DUMP=dir for a reproducer" : "reproducer: " + path;
+    return error(changed.error().code, "pass {}: {} ({})", pass.name, changed.error().message, hint);
+  }
+  if (verifies()) {
+    const std::string wrong = verify(graph);
+    if (!wrong.empty()) dump("broken_" + pass.name, reproducer(before, pass));
+    CHECK(wrong.empty(), "pass {} broke the graph: {}", pass.name, wrong);
+  }
+  if (debug_level() >= 3) {
+    fmt::print(stderr, "--- {} {}\n", pass.name, *changed ? "\n" + to_string(graph) : "unchanged");
+  }
+  if (context.log) {
+    context.log->passes.push_back({pass.name, took.count(), *changed, static_cast<size_t>(graph.order().size())});
+  }
+  return changed;
+}
+
+Result<void> run_stage(Graph& graph, const Stage& stage, const PassContext& context) {
+  for (int round = 0; round < stage.rounds; ++round) {
+    bool changed = false;
+    for (const Pass& pass : stage.passes) {
+      MJ_ASSIGN(const bool changed_here, run_pass(graph, pass, context));
+      changed |= changed_here;
+    }
+    if (!changed) break;
+  }
+  dump(stage.name, to_string(graph));
+  return {};
+}
+
+}  // namespace mj

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/edit.h"
+
+#include <algorithm>
+
+#include "base/shape.h"
+
+namespace mj {
+
+bool is_dead(const Graph& graph, NodeId id) {
+  const std::vector<ValueId>& outputs = graph.node(id).outputs;
+  return std::all_of(outputs.begin(), outputs.end(),
+                     [&](ValueId output) { return graph.value(output).users.empty() && !graph.is_output(output); });
+}
+
+bool erase_dead(Graph& graph, NodeId id) {
+  if (!is_dead(graph, id)) return false;
+  std::vector<NodeId> work{id};
+  while (!work.empty()) {
+    const NodeId dead = work.back();
+    work.pop_back();
+    if (graph.node(dead).erased || !is_dead(graph, dead)) continue;
+    const std::vector<ValueId> inputs = graph.node(dead).inputs;
+    graph.erase(dead);
+    for (ValueId input : inputs) {
+      if (input != kAbsent && graph.value(input).producer != kNoNode) work.push_back(graph.value(input).producer);
+    }
+  }
+  return true;
+}
+
+Tensor compute(const Op& op, std::span<const Tensor> inputs) {
+  Result<std::vector<Tensor>> result = evaluate(op, inputs, 1);
+  CHECK(result.ok(), "a rewrite computes a constant: {}", result.error().message);
+  return std::move((*result)[0]);
+}
+
+Tensor compute(std::string_view name, std::initializer_list<Tensor> inputs) {
+  return compute(op(name), std::span(inputs.begin(), inputs.size()));
+}
+
+bool same_shape(const Shape& a, const Shape& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Dim& x, const Dim& y) { return equal(x, y) == Tri::yes; });
+}
+
+}  // namespace mj

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small steps that several passes take.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "ir/graph.h"
+
+namespace mj {
+
+bool is_dead(const Graph& graph, NodeId id);
+// Erases the node if nobody uses it, and then what it alone kept alive. Whether `id` itself went.
+bool erase_dead(Graph& graph, NodeId id);
+
+// The reference kernel on constants: one result. A CHECK if it refuses; for maths on weights that we know to fit.
+Tensor compute(const Op& op, std::span<const Tensor> inputs);
+Tensor compute(std::string_view op, std::initializer_list<Tensor> inputs);
+
+// Are the dims of two shapes equal for certain?
+bool same_shape(const Shape& a, const Shape& b);
+
+}  // namespace mj

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens to an imported graph, in order. Each stage is a list of passes; pipeline.cc is the page to read.
+#pragma once
+
+#include <vector>
+
+#include "passes/driver.h"
+
+namespace mj {
+
+Stage canonicalize();  // shapes become symbols, constants are folded: no shape arithmetic is left to run
+Stage simplify();      // algebra; what cancels goes, constant scales and batch norms sink into weights
+Stage recognize();     // spellings of known operators become them
+Stage merge();         // parallel layers that share an input become one
+Stage layout();        // channels last, once for a region
+Stage fuse();          // pointwise maths joins what makes its operands
+
+std::vector<Stage> pipeline();
+
+// Runs the whole pipeline.
+Result<void> optimize(Graph& graph, const PassContext& context);
+
+// A pass of the pipeline by its name; null if there is none.
+const Pass* find_pass(std::string_view name);
+
+}  // namespace mj
