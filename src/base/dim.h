@@ -95,10 +95,13 @@ inline std::string to_string(const Dim& dim) { return dim.to_string(); }
 }  // namespace mj
 
 template <>
-struct fmt::formatter<mj::Dim> : fmt::formatter<std::string_view> {
+struct fmt::formatter<mj::Dim> {
+  constexpr auto parse(format_parse_context& context) { return context.begin(); }
   template <class Context>
   auto format(const mj::Dim& dim, Context& context) const {
-    return fmt::formatter<std::string_view>::format(dim.to_string(), context);
+    auto out = context.out();
+    for (char c : dim.to_string()) *out++ = c;
+    return out;
   }
 };
 template <>

@@ -135,9 +135,9 @@ void cancel_common_factors(Dim& a, Dim& b) {
   if (constants > INT64_MAX) return;
   const int64_t g = common_coefficient(a, static_cast<uint64_t>(common_coefficient(b, constants)));
   if (g > 1) a = scaled_down(a, g), b = scaled_down(b, g);
-  if (constant_part(a) != 0 || constant_part(b) != 0) return;
-  std::vector<Factor> first = terms(a)[0].monomial;
-  for (const Factor& factor : first) {
+  const std::vector<Factor> candidates = terms(a)[0].monomial;
+  for (const Factor& factor : candidates) {
+    if (constant_part(a) != 0 || constant_part(b) != 0) return;
     int power = factor.power;
     for (const Dim& side : {a, b}) {
       for (const Term& term : terms(side)) {
