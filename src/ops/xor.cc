@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// xor(x, y) = exactly one of x and y
+#include "ops/register.h"
+
+namespace mj {
+
+struct Xor {
+  static constexpr std::string_view kName = "xor";
+  static constexpr OnnxName kOnnx = {.name = "Xor", .since = 7};
+  static constexpr auto kFields = std::tuple{};
+  static constexpr int kArity = 2;
+  static constexpr Types kTypes = Types::booleans;
+  static constexpr DType kResult = DType::boolean;
+  static constexpr std::string_view kBody = "!x != !y";
+
+  template <class T>
+  bool operator()(T x, T y) const {
+    return (x != 0) != (y != 0);
+  }
+  static std::optional<Dim> symbolic(std::span<const Dim> x) {
+    if (!x[0].constant() || !x[1].constant()) return std::nullopt;
+    return Dim(Xor{}(*x[0].constant(), *x[1].constant()));
+  }
+};
+MJ_REGISTER_OP(Xor)
+
+}  // namespace mj
