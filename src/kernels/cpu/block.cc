@@ -70,6 +70,10 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
       const int64_t m = split.rows(i);
       t.a = b.rows + (row - b.row0) * b.taps + kb.tap * m;
       t.c = b.c + row * b.ldc + col;
+      // While the second tile runs, the slice of the next panel comes from memory into L2.
+      const bool prefetches = i == 1 && (p + 1) * nr < b.n;
+      t.prefetch = prefetches ? t.b + panel : t.b;
+      t.prefetch_step = prefetches ? nr : 0;
       if (!is_full) {
         t.bias = nullptr;
         t.residual = nullptr;

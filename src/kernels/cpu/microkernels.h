@@ -18,6 +18,8 @@ struct TileArgs {
   int64_t k;               // floats used of each row, per tap
   const float* b;          // packed panel at this K block: [taps * k][nr]
   int64_t b_panel_stride;  // floats from one panel to the next
+  const float* prefetch;   // fetched into L2, prefetch_step floats further at each k; any readable address
+  int64_t prefetch_step;
   float* c;
   int64_t ldc;
   bool accumulate;  // start from c instead of 0

@@ -27,13 +27,16 @@ void tile(const TileArgs& t) {
 
   const float* b = t.b;
   const int64_t stride = t.b_panel_stride;
+  const float* ahead = t.prefetch;
+  const int64_t ahead_step = t.prefetch_step;
   const float* const* rows = t.a;
   for (int64_t tap = 0; tap < t.taps; ++tap, rows += M) {
     const float* a[M];
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) a[i] = rows[i] + t.a_offset;
 #pragma GCC unroll 1
-    for (int64_t k = 0; k < t.k; ++k, b += kNr) {
+    for (int64_t k = 0; k < t.k; ++k, b += kNr, ahead += ahead_step) {
+      __builtin_prefetch(ahead, 0, 2);
       Vec w[kCols];
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p)
