@@ -5,7 +5,12 @@
 set -eu
 . scripts/common.sh
 root=build/aarch64-root
-[ ! -f $root/complete ] || exit 0
+libraries="libssl-dev zlib1g-dev zlib1g libfmt-dev libfmt9 libgtest-dev libprotozero-dev nlohmann-json3-dev libcli11-dev"
+case $(distribution) in
+  ubuntu) libraries="$libraries libssl3t64" ;;
+  *) libraries="$libraries libssl3" ;;
+esac
+[ "$(cat $root/complete 2>/dev/null)" != "$libraries" ] || exit 0
 [ -z "${MJ_NO_INSTALL:-}" ] || die "missing $root; run ./run setup"
 
 apt=$PWD/build/aarch64-apt
@@ -14,9 +19,7 @@ mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/debs"
 set -- -qq -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache" \
   -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o APT::Sandbox::User=root
 
-crypto=libssl3
-if [ "$(distribution)" = ubuntu ]; then # arm64 lives on another server there, and the library has another name
-  crypto=libssl3t64
+if [ "$(distribution)" = ubuntu ]; then # arm64 lives on another server there
   # shellcheck disable=SC1091
   release=$(. /etc/os-release && echo "$VERSION_CODENAME")
   ports="[signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg] ${MJ_UBUNTU_PORTS:-http://ports.ubuntu.com/ubuntu-ports}"
@@ -28,8 +31,8 @@ fi
 
 say "fetching arm64 libraries into $root"
 apt-get "$@" update || say "apt-get update complained; going on with what it has"
-(cd "$apt/debs" && apt-get "$@" download libssl-dev $crypto libfmt-dev libfmt9 libgtest-dev libprotozero-dev \
-  nlohmann-json3-dev libcli11-dev) || die "could not fetch the arm64 packages"
+# shellcheck disable=SC2086  # a list of names
+(cd "$apt/debs" && apt-get "$@" download $libraries) || die "could not fetch the arm64 packages"
 for deb in "$apt"/debs/*.deb; do dpkg-deb --extract "$deb" $root; done
-touch $root/complete
+echo "$libraries" >$root/complete
 rm -r "$apt"
