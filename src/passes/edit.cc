@@ -39,6 +39,28 @@ Tensor compute(std::string_view name, std::initializer_list<Tensor> inputs) {
   return compute(op(name), std::span(inputs.begin(), inputs.size()));
 }
 
+const FieldValue& field_of(const std::vector<NamedField>& fields, std::string_view name) {
+  for (const NamedField& field : fields) {
+    if (field.name == name) return field.value;
+  }
+  CHECK(false, "no field '{}'", name);
+}
+
+bool has_field(const Op& op, std::string_view name) {
+  const std::span<const FieldInfo> fields = op.info().fields;
+  return std::any_of(fields.begin(), fields.end(), [&](const FieldInfo& field) { return field.name == name; });
+}
+
+Op with_field(const Op& op, std::string_view name, FieldValue value) {
+  std::vector<NamedField> fields = op.fields();
+  for (NamedField& field : fields) {
+    if (field.name == name) field.value = std::move(value);
+  }
+  Result<Op> made = make_op(op.name(), fields);
+  CHECK(made.ok(), "{}", made.error().message);
+  return std::move(*made);
+}
+
 bool same_shape(const Shape& a, const Shape& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const Dim& x, const Dim& y) { return equal(x, y) == Tri::yes; });

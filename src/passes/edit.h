@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "ir/graph.h"
 
@@ -16,6 +18,16 @@ bool erase_dead(Graph& graph, NodeId id);
 // The reference kernel on constants: one result. A CHECK if it refuses; for maths on weights that we know to fit.
 Tensor compute(const Op& op, std::span<const Tensor> inputs);
 Tensor compute(std::string_view op, std::initializer_list<Tensor> inputs);
+
+// A field by its name; a CHECK if there is none of that name and type.
+const FieldValue& field_of(const std::vector<NamedField>& fields, std::string_view name);
+template <class T>
+T field_of(const Op& op, std::string_view name) {
+  return std::get<T>(field_of(op.fields(), name));
+}
+bool has_field(const Op& op, std::string_view name);
+// The operator with one field changed.
+Op with_field(const Op& op, std::string_view name, FieldValue value);
 
 // Are the dims of two shapes equal for certain?
 bool same_shape(const Shape& a, const Shape& b);

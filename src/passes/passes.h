@@ -6,8 +6,26 @@
 
 namespace mj {
 
+Pass cast_chain();
+Pass channels_last();
 Pass common_subexpressions();
+Pass div_constant();
+Pass eliminate_identity();
 Pass fold_constants();
+Pass fold_conv_batch_norm();
+Pass fold_conv_scale();
+Pass fold_gemm_batch_norm();
+Pass fold_matmul_scale();
+Pass fold_shapes();
+Pass fuse_epilogue();
+Pass fuse_pointwise();
 Pass infer_shapes();
+Pass lower_batch_norm();
+Pass pow_to_mul();
+Pass reshape_cancel();
+Pass sink_expand();
+Pass specialise_if();
+Pass transpose_cancel();
+Pass transpose_sink();
 
 }  // namespace mj

@@ -7,20 +7,38 @@ namespace mj {
 
 Stage canonicalize() {
   return {.name = "canonicalize",
-          .passes = {infer_shapes(), fold_constants()},
+          .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), eliminate_identity()},
           // Each round may know a dimension more, and so fold a branch or a shape more.
           .rounds = 8};
 }
 
-Stage simplify() { return {.name = "simplify", .passes = {common_subexpressions()}, .rounds = 8}; }
+Stage simplify() {
+  return {.name = "simplify",
+          .passes = {common_subexpressions(), eliminate_identity(), cast_chain(), pow_to_mul(), div_constant(),
+                     // What a convolution or gemm can take into its weights is gone before the rest becomes maths.
+                     fold_conv_batch_norm(), fold_gemm_batch_norm(), lower_batch_norm(), fold_conv_scale(),
+                     fold_matmul_scale(), transpose_cancel(), transpose_sink(), reshape_cancel(), sink_expand(),
+                     fold_constants()},
+          .rounds = 8};
+}
 
 Stage recognize() { return {.name = "recognize", .passes = {}}; }
 
 Stage merge() { return {.name = "merge", .passes = {}}; }
 
-Stage layout() { return {.name = "layout", .passes = {}}; }
+Stage layout() {
+  return {.name = "layout",
+          .passes = {channels_last(), transpose_cancel(), transpose_sink(), transpose_cancel(), reshape_cancel(),
+                     eliminate_identity(), fold_constants()},
+          .rounds = 8};
+}
 
-Stage fuse() { return {.name = "fuse", .passes = {}}; }
+Stage fuse() {
+  return {.name = "fuse",
+          // Chains gather first, so that an anchor takes a whole one at once.
+          .passes = {fuse_pointwise(), fuse_epilogue()},
+          .rounds = 8};
+}
 
 std::vector<Stage> pipeline() { return {canonicalize(), simplify(), recognize(), merge(), layout(), fuse()}; }
 

@@ -41,7 +41,9 @@ bool may_start_at(const Rewrite& rewrite, const Node& node) {
 
 std::vector<std::string> origins(const Graph& graph, const Match& match) {
   std::vector<std::string> all;
-  for (NodeId id : match.nodes()) {
+  std::vector<NodeId> nodes = match.nodes();
+  nodes.push_back(graph.value(match.root()).producer);
+  for (NodeId id : nodes) {
     for (const std::string& name : graph.node(id).origin) {
       if (std::find(all.begin(), all.end(), name) == all.end()) all.push_back(name);
     }

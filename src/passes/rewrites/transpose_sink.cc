@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transposes move towards the outputs, where they meet their inverses:
+//   f(transpose{p}(x), transpose{p}(y), c)  =>  transpose{p}(f(x, y, c'))   pointwise f; c constant or of one element
+//   reduce{axes}(transpose{p}(x))           =>  transpose(reduce{p[axes]}(x))
+//   softmax{axis}(transpose{p}(x))          =>  transpose{p}(softmax{p[axis]}(x))      where p[axis] is the last
+//   concat{axis}(transpose{p}(x)...)        =>  transpose{p}(concat{p[axis]}(x...))
+//   slice_to{axes}(transpose{p}(x))         =>  transpose{p}(slice_to{p[axes]}(x))
+//   split{axis}(transpose{p}(x))            =>  transpose{p}(split{p[axis]}(x)) for each result
+//   pad(transpose{p}(x), pads)              =>  transpose{p}(pad(x, pads'))
+// unless the transposed value is also used by something that it cannot sink through: then there would be two.
+#include <algorithm>
+#include <array>
+
+#include "ops/transpose.h"
+#include "passes/edit.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace mj {
+namespace {
+
+using Perm = std::vector<int64_t>;
+
+int64_t wrapped(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }
+
+bool is_reduction(const Node& node) {
+  return node.op && node.op.name().starts_with("reduce_") && has_field(node.op, "axes") &&
+         has_field(node.op, "keepdims");
+}
+
+bool sinkable(const Node& node) {
+  constexpr std::array<std::string_view, 5> kOps{"transpose", "concat", "slice_to", "split", "pad"};
+  if (!node.op || !node.epilogue.empty()) return false;
+  return node.op.info().pointwise || is_reduction(node) || node.op.name().ends_with("softmax") ||
+         std::find(kOps.begin(), kOps.end(), node.op.name()) != kOps.end();
+}
+
+// The permutation, if `id` is a transpose that may sink.
+std::optional<Perm> sinking(const Graph& graph, ValueId id) {
+  if (id == kAbsent || graph.is_output(id)) return std::nullopt;
+  const Node* node = graph.producer(id);
+  if (!node || !node->is("transpose")) return std::nullopt;
+  for (NodeId user : graph.value(id).users) {
+    if (!sinkable(graph.node(user))) return std::nullopt;
+  }
+  return node->op.get_if<Transpose>()->order(graph.type(id).rank());
+}
+
+ValueId below(const Graph& graph, ValueId transposed) { return graph.producer(transposed)->inputs[0]; }
+
+bool one_element(const Type& type) {
+  return type.shape &&
+         std::all_of(type.shape->begin(), type.shape->end(), [](const Dim& dim) { return dim == Dim(1); });
+}
+
+Tensor transposed_back(const Tensor& tensor, const Perm& perm) {
+  std::vector<int64_t> dims(perm.size() - tensor.dims().size(), 1);
+  dims.insert(dims.end(), tensor.dims().begin(), tensor.dims().end());
+  Perm inverse(perm.size());
+  for (size_t d = 0; d < perm.size(); ++d) inverse[static_cast<size_t>(perm[d])] = static_cast<int64_t>(d);
+  return compute(Transpose{inverse}, std::array{tensor.reshaped(dims)});
+}
+
+Outcome through_pointwise(Graph& graph, const Match& m, const Node& node) {
+  const auto rank = static_cast<size_t>(graph.type(m.root()).rank());
+  std::optional<Perm> perm;
+  for (ValueId input : node.inputs) {
+    if (!perm && input != kAbsent && graph.type(input).rank() == static_cast<int64_t>(rank))
+      perm = sinking(graph, input);
+  }
+  if (!perm) return Outcome::no();
+  for (ValueId input : node.inputs) {
+    if (input == kAbsent || one_element(graph.type(input))) continue;
+    const Value& value = graph.value(input);
+    if (value.is_constant() ? value.info.constant.dtype() == DType::string : sinking(graph, input) != perm) {
+      return "another operand has another order of dimensions";
+    }
+  }
+  std::vector<ValueId> inputs = node.inputs;
+  for (ValueId& input : inputs) {
+    if (input == kAbsent || one_element(graph.type(input))) continue;
+    if (graph.value(input).is_constant()) {
+      const Tensor constant = graph.value(input).info.constant;
+      input = graph.add_constant(graph.value(input).name, transposed_back(constant, *perm));
+    } else {
+      input = below(graph, input);
+    }
+  }
+  return graph.add1(Transpose{*perm}, {graph.add1(node.op, inputs)});
+}
+
+Outcome through_reduction(Graph& graph, const Node& node, const Perm& perm) {
+  const auto axes = field_of<std::vector<int64_t>>(node.op, "axes");
+  const size_t rank = perm.size();
+  std::vector<bool> reduced(rank, axes.empty());  // of the result's order
+  std::vector<int64_t> mapped;
+  for (int64_t axis : axes) {
+    reduced[static_cast<size_t>(wrapped(axis, rank))] = true;
+    mapped.push_back(perm[static_cast<size_t>(wrapped(axis, rank))]);
+  }
+  if (axes.empty()) return "it names no axes";
+  std::sort(mapped.begin(), mapped.end());
+  const bool keeps = field_of<bool>(node.op, "keepdims");
+  const ValueId result = graph.add1(with_field(node.op, "axes", mapped), {below(graph, node.inputs[0])});
+  if (keeps) return graph.add1(Transpose{perm}, {result});
+  Perm rest;
+  for (size_t d = 0; d < rank; ++d) {
+    if (reduced[d]) continue;
+    // Where dimension perm[d] stands once the reduced ones are gone.
+    rest.push_back(perm[d] - std::count_if(mapped.begin(), mapped.end(), [&](int64_t axis) { return axis < perm[d]; }));
+  }
+  return graph.add1(Transpose{rest}, {result});
+}
+
+Outcome through_concat(Graph& graph, const Node& node, const Perm& perm) {
+  std::vector<ValueId> inputs;
+  for (ValueId input : node.inputs) {
+    if (sinking(graph, input) != perm) return "another part has another order of dimensions";
+    inputs.push_back(below(graph, input));
+  }
+  const int64_t axis = perm[static_cast<size_t>(wrapped(field_of<int64_t>(node.op, "axis"), perm.size()))];
+  return graph.add1(Transpose{perm}, {graph.add1(with_field(node.op, "axis", axis), inputs)});
+}
+
+Outcome through_split(Graph& graph, const Node& node, const Perm& perm) {
+  const int64_t axis = perm[static_cast<size_t>(wrapped(field_of<int64_t>(node.op, "axis"), perm.size()))];
+  std::vector<ValueId> inputs = node.inputs;
+  inputs[0] = below(graph, inputs[0]);
+  const std::vector<ValueId> old = node.outputs;
+  const Op op = with_field(node.op, "axis", axis);
+  const Result<std::vector<ValueId>> parts = graph.add(op, inputs, static_cast<int>(old.size()));
+  CHECK(parts.ok(), "{}", parts.error().message);
+  for (size_t i = 0; i < old.size(); ++i) graph.replace_uses(old[i], graph.add1(Transpose{perm}, {(*parts)[i]}));
+  return Outcome::in_place();
+}
+
+Outcome through_pad(Graph& graph, const Node& node, const Perm& perm) {
+  const auto pads = node.inputs.size() > 1 ? graph.value(node.inputs[1]).info.known_elements() : std::nullopt;
+  const bool has_axes = node.inputs.size() > 3 && node.inputs[3] != kAbsent;
+  const size_t rank = perm.size();
+  if (!pads || has_axes || pads->size() != 2 * rank) return "the pads are not known for every dimension";
+  std::vector<int64_t> mapped(2 * rank);
+  for (size_t d = 0; d < rank; ++d) {
+    mapped[static_cast<size_t>(perm[d])] = (*pads)[d];
+    mapped[rank + static_cast<size_t>(perm[d])] = (*pads)[rank + d];
+  }
+  std::vector<ValueId> inputs = node.inputs;
+  const Op op = node.op;
+  inputs[0] = below(graph, inputs[0]);
+  inputs[1] = graph.add_constant(Tensor::of_i64(mapped));
+  return graph.add1(Transpose{perm}, {graph.add1(op, inputs)});
+}
+
+Outcome sink(Graph& graph, const Match& m, const PassContext&) {
+  const Node node = *graph.producer(m.root());  // adding nodes moves the original
+  if (!node.op || !node.epilogue.empty() || node.inputs.empty() || node.is("transpose") || !sinkable(node)) {
+    return Outcome::no();
+  }
+  if (node.op.info().pointwise) return through_pointwise(graph, m, node);
+  const std::optional<Perm> perm = sinking(graph, node.inputs[0]);
+  if (!perm) return Outcome::no();
+  if (is_reduction(node)) return through_reduction(graph, node, *perm);
+  if (node.is("concat")) return through_concat(graph, node, *perm);
+  if (node.is("split")) return through_split(graph, node, *perm);
+  if (node.is("pad")) return through_pad(graph, node, *perm);
+  const ValueId x = below(graph, node.inputs[0]);
+  if (node.is("slice_to")) {
+    auto axes = field_of<std::vector<int64_t>>(node.op, "axes");
+    for (int64_t& axis : axes) axis = (*perm)[static_cast<size_t>(wrapped(axis, perm->size()))];
+    return graph.add1(Transpose{*perm}, {graph.add1(with_field(node.op, "axes", axes), {x})});
+  }
+  const int64_t axis = (*perm)[static_cast<size_t>(wrapped(field_of<int64_t>(node.op, "axis"), perm->size()))];
+  if (axis + 1 != std::ssize(*perm)) return "softmax would run along a strided dimension";
+  return graph.add1(Transpose{*perm}, {graph.add1(with_field(node.op, "axis", axis), {x})});
+}
+
+}  // namespace
+
+Pass transpose_sink() { return rewrite_pass("transpose_sink", {{"sink", any(), sink}}); }
+
+}  // namespace mj
