@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/format/records.h"
+
+#include <map>
+#include <utility>
+
+#include "engine/format/plan_verify.h"
+
+namespace mj {
+namespace {
+
+constexpr double kNotMeasured = -1;
+
+// A plan to its record. What was measured of its candidates leaves it for the times.
+class PlanToRecord {
+ public:
+  PlanToRecord(const EngineTarget& target, int number, ConstantWriter& constants, std::vector<StepTimes>& times)
+      : target_(target), number_(number), constants_(constants), times_(times) {}
+
+  PlanRecord plan(const Plan& plan) {
+    PlanRecord record{.name = plan.name, .tensors = {}, .steps = {}, .inputs = plan.inputs, .outputs = plan.outputs};
+    for (const PlanTensor& tensor : plan.tensors) record.tensors.push_back(this->tensor(tensor));
+    for (const Step& step : plan.steps) record.steps.push_back(this->step(step));
+    return record;
+  }
+
+ private:
+  TensorRecord tensor(const PlanTensor& tensor) {
+    TensorRecord record{.name = tensor.name,
+                        .kind = tensor.kind,
+                        .type = {Type::Kind::tensor, tensor.dtype, tensor.shape},
+                        .alias_of = tensor.alias_of,
+                        .constant = {}};
+    // Raw constants serve every target alike, what a kernel packed for itself only its own.
+    if (tensor.kind == PlanTensor::Kind::constant) {
+      record.constant = constants_.add(SectionKind::weights, kAllTargets, tensor.constant);
+    }
+    return record;
+  }
+
+  StepRecord step(const Step& step) {
+    StepRecord record{.kind = step.kind,
+                      .inputs = step.inputs,
+                      .outputs = step.outputs,
+                      .origin = step.origin,
+                      .kernel = {},
+                      .branches = {},
+                      .left = {},
+                      .right = {},
+                      .message = step.message};
+    if (step.kind == Step::Kind::kernel) record.kernel = kernel(step);
+    if (step.kind == Step::Kind::check) {
+      record.left = step.left;
+      record.right = step.right;
+    }
+    for (const auto& branch : step.branches) record.branches.push_back(plan(*branch));
+    return record;
+  }
+
+  KernelRecord kernel(const Step& step) {
+    KernelRecord record{step.problem, step.choice, {}};
+    StepTimes times{target_.name, kernels_++, {}};
+    bool measured = false;
+    for (Candidate& candidate : record.choice.candidates) {
+      measured |= candidate.seconds.has_value();
+      times.seconds.push_back(candidate.seconds.value_or(kNotMeasured));
+      candidate.seconds.reset();
+    }
+    if (measured) times_.push_back(std::move(times));
+    for (const Tensor& tensor : step.packed) {
+      record.packed.push_back(constants_.add(SectionKind::weights, number_, tensor));
+    }
+    return record;
+  }
+
+  const EngineTarget& target_;
+  const int number_;
+  ConstantWriter& constants_;
+  std::vector<StepTimes>& times_;
+  int64_t kernels_ = 0;
+};
+
+using TimesOfKernel = std::map<int64_t, std::vector<double>>;
+
+class PlanFromRecord {
+ public:
+  PlanFromRecord(int number, const ConstantReader& constants, const TimesOfKernel* times)
+      : number_(number), constants_(constants), times_(times) {}
+
+  Result<Plan> plan(PlanRecord record, int depth = 0) {
+    if (depth > kMaxPlanDepth) return model_error("branches are nested deeper than {}", kMaxPlanDepth);
+    Plan plan;
+    plan.name = std::move(record.name);
+    plan.inputs = std::move(record.inputs);
+    plan.outputs = std::move(record.outputs);
+    for (TensorRecord& tensor : record.tensors) {
+      auto result = this->tensor(std::move(tensor));
+      if (!result.ok()) return result.error().in(fmt::format("tensor {}", plan.tensors.size()));
+      plan.tensors.push_back(std::move(result).value());
+    }
+    for (StepRecord& step : record.steps) {
+      auto result = this->step(std::move(step), depth);
+      if (!result.ok()) return result.error().in(fmt::format("step {}", plan.steps.size()));
+      plan.steps.push_back(std::move(result).value());
+    }
+    return plan;
+  }
+
+ private:
+  Result<PlanTensor> tensor(TensorRecord record) {
+    if (record.type.kind != Type::Kind::tensor) return model_error("it is {}", to_string(record.type));
+    PlanTensor tensor{.name = std::move(record.name),
+                      .kind = record.kind,
+                      .dtype = record.type.dtype,
+                      .shape = std::move(record.type.shape),
+                      .alias_of = record.alias_of,
+                      .constant = {}};
+    if (record.constant.has_value() != (tensor.kind == PlanTensor::Kind::constant)) {
+      return model_error("it is no constant and has a value, or the other way round");
+    }
+    if (record.constant) {
+      MJ_ASSIGN(tensor.constant, constants_.tensor(SectionKind::weights, number_, *record.constant));
+    }
+    return tensor;
+  }
+
+  Result<Step> step(StepRecord record, int depth) {
+    const bool is_check = record.kind == Step::Kind::check;
+    if (record.kernel.has_value() != (record.kind == Step::Kind::kernel) || record.left.has_value() != is_check ||
+        record.right.has_value() != is_check) {
+      return model_error("it holds what another kind of step should");
+    }
+    Step step;
+    step.kind = record.kind;
+    step.inputs = std::move(record.inputs);
+    step.outputs = std::move(record.outputs);
+    step.origin = std::move(record.origin);
+    step.message = std::move(record.message);
+    if (is_check) {
+      step.left = std::move(*record.left);
+      step.right = std::move(*record.right);
+    }
+    if (record.kernel) MJ_TRY(kernel(std::move(*record.kernel), step));
+    for (PlanRecord& branch : record.branches) {
+      MJ_ASSIGN(Plan plan, this->plan(std::move(branch), depth + 1));
+      step.branches.push_back(std::make_shared<const Plan>(std::move(plan)));
+    }
+    return step;
+  }
+
+  Result<void> kernel(KernelRecord record, Step& step) {
+    step.problem = std::move(record.problem);
+    step.choice = std::move(record.choice);
+    for (const StoredTensor& stored : record.packed) {
+      MJ_ASSIGN(Tensor packed, constants_.tensor(SectionKind::weights, number_, stored));
+      step.packed.push_back(std::move(packed));
+    }
+    const int64_t kernel = kernels_++;
+    if (!times_) return {};
+    const auto found = times_->find(kernel);
+    if (found == times_->end()) return {};
+    if (found->second.size() != step.choice.candidates.size()) {
+      return model_error("{} times for its {} candidates", found->second.size(), step.choice.candidates.size());
+    }
+    for (size_t i = 0; i < found->second.size(); ++i) {
+      if (found->second[i] >= 0) step.choice.candidates[i].seconds = found->second[i];
+    }
+    return {};
+  }
+
+  const int number_;
+  const ConstantReader& constants_;
+  const TimesOfKernel* const times_;
+  int64_t kernels_ = 0;
+};
+
+Result<std::vector<Tensor>> sample_tensors(const std::vector<StoredTensor>& stored, const ConstantReader& constants) {
+  std::vector<Tensor> tensors;
+  for (const StoredTensor& each : stored) {
+    MJ_ASSIGN(Tensor tensor, constants.tensor(SectionKind::samples, kAllTargets, each));
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+}  // namespace
+
+Records to_records(const Manifest& manifest, const Measurements& measurements, ConstantWriter& constants) {
+  Records records;
+  records.measurements.rows = measurements.rows;
+  ManifestRecord& record = records.manifest;
+  record.inputs = manifest.inputs;
+  record.outputs = manifest.outputs;
+  record.profiles = manifest.profiles;
+  record.provenance = manifest.provenance;
+  record.accuracy = manifest.accuracy;
+  for (const EngineTarget& target : manifest.targets) {
+    PlanToRecord convert(target, static_cast<int>(record.targets.size()), constants, records.measurements.step_times);
+    record.targets.push_back({target.name, target.requirements, target.precision, target.verification,
+                              target.arena_bytes, convert.plan(target.plan)});
+  }
+  const auto store = [&](const std::vector<Tensor>& tensors) {
+    std::vector<StoredTensor> stored;
+    for (const Tensor& tensor : tensors) stored.push_back(constants.add(SectionKind::samples, kAllTargets, tensor));
+    return stored;
+  };
+  for (const Sample& sample : manifest.samples) {
+    record.samples.push_back({.inputs = store(sample.inputs), .outputs = store(sample.outputs)});
+  }
+  return records;
+}
+
+Result<Manifest> from_records(ManifestRecord record, const MeasurementsRecord& measurements,
+                              const ConstantReader& constants) {
+  std::map<std::string_view, TimesOfKernel> times;
+  for (const StepTimes& step : measurements.step_times) times[step.target][step.kernel] = step.seconds;
+
+  Manifest manifest;
+  manifest.inputs = std::move(record.inputs);
+  manifest.outputs = std::move(record.outputs);
+  manifest.profiles = std::move(record.profiles);
+  manifest.provenance = std::move(record.provenance);
+  manifest.accuracy = std::move(record.accuracy);
+  for (TargetRecord& target : record.targets) {
+    const auto measured = times.find(target.name);
+    PlanFromRecord convert(static_cast<int>(manifest.targets.size()), constants,
+                           measured == times.end() ? nullptr : &measured->second);
+    auto plan = convert.plan(std::move(target.plan));
+    if (!plan.ok()) return plan.error().in(fmt::format("target '{}'", target.name));
+    manifest.targets.push_back({std::move(target.name), std::move(target.requirements), std::move(target.precision),
+                                std::move(target.verification), target.arena_bytes, std::move(plan).value()});
+  }
+  for (const SampleRecord& sample : record.samples) {
+    MJ_ASSIGN(std::vector<Tensor> inputs, sample_tensors(sample.inputs, constants));
+    MJ_ASSIGN(std::vector<Tensor> outputs, sample_tensors(sample.outputs, constants));
+    manifest.samples.push_back({std::move(inputs), std::move(outputs)});
+  }
+  return manifest;
+}
+
+}  // namespace mj
