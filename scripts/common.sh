@@ -25,7 +25,7 @@ distribution() { # of /etc/os-release: debian, ubuntu, ...
 packages() {
   case $1 in
     build)
-      echo g++ cmake ninja-build pkg-config ccache libprotozero-dev libssl-dev libfmt-dev nlohmann-json3-dev \
+      echo g++ cmake ninja-build pkg-config ccache libprotozero-dev libssl-dev zlib1g-dev libfmt-dev nlohmann-json3-dev \
         libcli11-dev libdnnl-dev libgtest-dev libbenchmark-dev
       ;;
     python) echo python3 python3-venv ;;

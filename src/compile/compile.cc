@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/compile.h"
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "base/machine.h"
+#include "compile/samples.h"
+#include "compile/verify.h"
+#include "engine/build/lower.h"
+
+namespace mj {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Adds the time until it dies to `sum`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& sum) : sum_(sum) {}
+  ~Stopwatch() { sum_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  double& sum_;
+  Clock::time_point start_ = Clock::now();
+};
+
+std::vector<Port> ports(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::vector<Port> ports;
+  for (ValueId id : ids) ports.push_back({graph.value(id).name, graph.type(id), 0});
+  return ports;
+}
+
+// A symbol that is some input's first dimension is a batch: 1. Every other one is a length: 128.
+constexpr int64_t kTuneBatch = 1, kTuneLength = 128;
+// Verification wants odd sizes, and small ones since the reference is slow.
+constexpr int64_t kVerifyBatch = 2, kVerifyLength = 19;
+
+Bindings sizes(const Graph& graph, const std::vector<SymbolRange>& profile, int64_t batch, int64_t length) {
+  Bindings sizes;
+  for (ValueId id : graph.inputs) {
+    const Type& type = graph.type(id);
+    for (size_t i = 0; type.shape && i < type.shape->size(); ++i) {
+      for (const std::string& symbol : (*type.shape)[i].symbols()) sizes.try_emplace(symbol, i == 0 ? batch : length);
+    }
+  }
+  for (const SymbolRange& range : profile) {
+    int64_t& size = sizes[range.symbol];
+    size = batch == kTuneBatch ? range.opt : std::clamp(size, range.min, range.max);
+  }
+  return sizes;
+}
+
+Result<std::vector<Tensor>> inputs_from(const NamedTensors& sample, std::span<const Port> ports) {
+  std::vector<Tensor> inputs;
+  for (const Port& port : ports) {
+    const auto at = sample.find(port.name);
+    if (at == sample.end()) return error(ErrorCode::usage, "--samples: no array named '{}'", port.name);
+    if (at->second.dtype() != port.type.dtype) {
+      return error(ErrorCode::usage, "--samples: '{}' is {}, the model wants {}", port.name, name(at->second.dtype()),
+                   name(port.type.dtype));
+    }
+    inputs.push_back(at->second);
+  }
+  return inputs;
+}
+
+class Compilation {
+ public:
+  Compilation(const std::string& path, const CompileOptions& options)
+      : path_(path), options_(options), pool_(options.target.threads) {}
+
+  Result<Compiled> run() {
+    Stopwatch total(report_.seconds);
+    MJ_TRY(import());
+    MJ_TRY(check_profile());
+    MJ_TRY(optimize_graph());
+    MJ_TRY(build());
+    if (options_.verify && options_.target_is_here) MJ_TRY(verify_against_oracle());
+    progress("done", 1);
+    return finish();
+  }
+
+ private:
+  void progress(std::string_view stage, double done) const {
+    if (options_.progress) options_.progress(stage, done);
+  }
+
+  Result<void> import() {
+    progress("import", 0);
+    Stopwatch watch(report_.import_seconds);
+    MJ_ASSIGN(model_, import_onnx(path_));
+    report_.nodes = model_.graph.node_count();
+    return {};
+  }
+
+  Result<void> check_profile() const {
+    const Bindings known = sizes(model_.graph, {}, 1, 1);
+    for (const SymbolRange& range : options_.profile) {
+      if (known.contains(range.symbol)) continue;
+      std::string names;
+      for (const auto& [symbol, size] : known) names += (names.empty() ? "" : ", ") + symbol;
+      return error(ErrorCode::usage, "--profile: the model has no dimension '{}'; it has: {}", range.symbol,
+                   names.empty() ? "none" : names);
+    }
+    return {};
+  }
+
+  Result<void> optimize_graph() {
+    progress("passes", 0.1);
+    Stopwatch watch(report_.pass_seconds);
+    graph_ = model_.graph;
+    PassContext context;
+    context.target = options_.target;
+    context.log = &report_.passes;
+    return optimize(graph_, context);
+  }
+
+  Result<void> build() {
+    Stopwatch watch(report_.tune_seconds);
+    TacticCache cache;
+    if (!options_.cache_path.empty()) {
+      MJ_ASSIGN(cache, TacticCache::read(options_.cache_path));
+    }
+    TuneOptions tune = options_.tune;
+    tune.target = options_.target;
+    tune.opt = sizes(graph_, options_.profile, kTuneBatch, kTuneLength);
+    tune.default_size = kTuneLength;
+    tune.measure = tune.measure && options_.target_is_here;
+    Tuner tuner(tune, cache, pool_);
+    int done = 0;
+    const int nodes = std::max<int>(1, graph_.node_count());
+    MJ_ASSIGN(Plan plan, lower(graph_, [&](const Problem& problem, std::span<const Tensor> constants) {
+                progress("tune", 0.15 + 0.45 * std::min(1.0, done++ / static_cast<double>(nodes)));
+                return tuner.choose(problem, constants);
+              }));
+    plan_ = std::make_shared<const Plan>(std::move(plan));
+    report_.steps = static_cast<int>(plan_->steps.size());
+    report_.measured = tuner.measured();
+    report_.cache_hits = tuner.cache_hits();
+    return options_.cache_path.empty() ? Result<void>() : cache.write(options_.cache_path);
+  }
+
+  Result<void> verify_against_oracle() {
+    progress("verify", 0.6);
+    Stopwatch watch(report_.verify_seconds);
+    MJ_ASSIGN(Plan oracle_plan, mj::oracle_plan(model_));
+    MJ_ASSIGN(auto oracle, Program::make(std::make_shared<const Plan>(std::move(oracle_plan)), options_.target.isa));
+    MJ_ASSIGN(auto program, Program::make(plan_, options_.target.isa));
+    std::vector<Port> in = ports(model_.graph, model_.graph.inputs);
+    const std::vector<int64_t> limits = index_limits(model_.graph);
+    for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
+
+    std::vector<std::vector<Tensor>> samples;
+    for (const NamedTensors& sample : options_.samples) {
+      MJ_ASSIGN(std::vector<Tensor> inputs, inputs_from(sample, in));
+      samples.push_back(std::move(inputs));
+    }
+    if (samples.empty()) {
+      const Bindings small = sizes(model_.graph, options_.profile, kVerifyBatch, kVerifyLength);
+      MJ_ASSIGN(std::vector<Tensor> inputs, random_inputs(in, small, kVerifyLength, options_.seed));
+      samples.push_back(std::move(inputs));
+    }
+    for (size_t i = 0; i < samples.size(); ++i) {
+      Result<std::vector<Tensor>> want = run_once(oracle, pool_, samples[i], false);
+      if (!want.ok()) {
+        if (!options_.samples.empty()) return want.error().in(fmt::format("sample {}", i));
+        why_unverified_ = want.error().message;  // random inputs do not suit this model
+        return {};
+      }
+      progress("verify", 0.8);
+      MJ_ASSIGN(const std::vector<Tensor> got, run_once(program, pool_, samples[i], true));
+      const Comparison comparison = compare_outputs(got, *want);
+      for (size_t k = 0; k < comparison.errors.size(); ++k) {
+        if (comparison.errors[k] <= options_.tolerance) continue;
+        return model_error(
+            "output '{}' differs from the reference by {:.3g} relative L2 on sample {}, allowed is {:.3g}; no engine was "
+            "written. `millijoule compare MODEL ENGINE` finds the step; MJ_PASSES=-name switches a pass off",
+            model_.graph.value(model_.graph.outputs[k]).name, comparison.errors[k], i, options_.tolerance);
+      }
+      worst_ = std::max(worst_, comparison.worst);
+      ++verified_samples_;
+    }
+    return {};
+  }
+
+  Result<Compiled> finish() {
+    Compiled compiled;
+    Manifest& manifest = compiled.manifest;
+    manifest.inputs = ports(model_.graph, model_.graph.inputs);
+    const std::vector<int64_t> limits = index_limits(model_.graph);
+    for (size_t i = 0; i < limits.size(); ++i) manifest.inputs[i].index_limit = limits[i];
+    manifest.outputs = ports(graph_, graph_.outputs);
+    if (!options_.profile.empty()) manifest.profiles.push_back({"default", options_.profile});
+
+    EngineTarget target;
+    target.name = options_.target.name();
+    if (options_.target.isa != Isa::portable) target.requirements.emplace_back(name(options_.target.isa));
+    target.precision = options_.precision;
+    target.verification.verified = verified_samples_ > 0;
+    target.verification.samples = verified_samples_;
+    target.verification.machine = machine_name();
+    target.verification.reference = verified_samples_ ? "the model at O0, reference kernels" : why_unverified_;
+    target.verification.max_error = worst_;
+    target.verification.tolerance = options_.tolerance;
+    target.plan = *plan_;
+    manifest.targets.push_back(std::move(target));
+
+    manifest.provenance.model_digest = model_.hash;
+    manifest.provenance.model_file = std::filesystem::path(path_).filename();
+    manifest.provenance.producer = "millijoule";
+    manifest.provenance.producer_version = MJ_VERSION;
+    manifest.provenance.options = options_.options_text;
+    manifest.provenance.seed = options_.seed;
+    compiled.report = std::move(report_);
+    compiled.report.graph = std::move(graph_);
+    return compiled;
+  }
+
+  const std::string& path_;
+  const CompileOptions& options_;
+  ThreadPool pool_;
+  Model model_;
+  Graph graph_;
+  std::shared_ptr<const Plan> plan_;
+  CompileReport report_;
+  double worst_ = 0;
+  int verified_samples_ = 0;
+  std::string why_unverified_ = "not verified";
+};
+
+}  // namespace
+
+Result<Plan> oracle_plan(const Model& model) { return lower(model.graph, choose_reference); }
+
+Result<Compiled> compile(const std::string& model_path, const CompileOptions& options) {
+  if (options.precision != "fp32") {
+    return error(ErrorCode::unsupported, "--precision {}: this version compiles fp32 only", options.precision);
+  }
+  return Compilation(model_path, options).run();
+}
+
+}  // namespace mj

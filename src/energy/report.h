@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The energy block of a report: joules where a meter reads them, a model's under another name, and grams of CO2.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "energy/carbon.h"
+
+namespace mj {
+
+struct EnergyReport {
+  std::optional<Joules> joules;  // of a run, gross; absent without a meter
+  std::string source = "none";   // of `joules`
+  std::string scope;
+  double window_seconds = 0;
+  int64_t runs = 0;              // in the window
+  Joules modelled_joules{};      // of a run, by the model below
+  std::string model;             // its inputs, in words
+  GridFactor factor;
+};
+
+// The model: watts of an idle core's share plus watts of a busy one, times the time. A rule of thumb, never a reading.
+inline constexpr double kModelledWattsPerThread = 7.5;
+inline constexpr double kModelledWattsBase = 15;
+Watts modelled_power(int threads);
+
+// `run_for` works for so many seconds and counts its runs. Without a meter it is not called.
+// `seconds_a_run` is the median latency, for the model.
+Result<EnergyReport> measure_energy(const std::function<Result<int64_t>(double seconds)>& run_for, double seconds_a_run,
+                                    int threads, const std::string& place);
+
+std::vector<std::string> energy_lines(const EnergyReport& report);
+nlohmann::ordered_json energy_json(const EnergyReport& report);
+
+}  // namespace mj

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/engine.h"
+
+#include <fmt/format.h>
+
+namespace mj {
+namespace {
+
+std::string describe(const Profile& profile) {
+  std::string text;
+  for (const SymbolRange& r : profile.symbols) {
+    text += fmt::format("{}{}={}..{}", text.empty() ? "" : ", ", r.symbol, r.min, r.max);
+  }
+  return text;
+}
+
+bool inside(const Profile& profile, const Bindings& symbols) {
+  for (const SymbolRange& range : profile.symbols) {
+    const auto at = symbols.find(range.symbol);
+    if (at != symbols.end() && (at->second < range.min || at->second > range.max)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<size_t> pick_target(const Manifest& manifest, Isa isa) {
+  std::optional<size_t> best;
+  Isa best_isa = Isa::portable;
+  std::string names;
+  for (size_t i = 0; i < manifest.targets.size(); ++i) {
+    const std::string& name = manifest.targets[i].name;
+    names += (names.empty() ? "" : ", ") + name;
+    if (!name.starts_with("cpu-")) continue;
+    const std::optional<Isa> needs = parse_isa(name.substr(4));
+    if (!needs || *needs > isa || (best && *needs < best_isa)) continue;
+    best = i;
+    best_isa = *needs;
+  }
+  if (best) return *best;
+  return error(ErrorCode::environment, "no target of this engine runs here: it serves {}, this machine is cpu-{}", names,
+               name(isa));
+}
+
+Engine::Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads)
+    : file_(std::move(file)), target_(target), options_(options), pool_(threads) {}
+
+Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const EngineOptions& options) {
+  MJ_ASSIGN(LoadedEngine file, read_engine(path, options.read));
+  Result<size_t> target = pick_target(file.manifest, options.isa);
+  if (!target.ok()) return target.error().in(fmt::format("engine '{}'", path));
+  const EngineTarget& chosen = file.manifest.targets[*target];
+  if (!chosen.verification.verified && !options.allow_unverified) {
+    return model_error("engine '{}': target {} is unverified ({}); compile it on this kind of machine, or allow it with "
+                       "--allow-unverified", path, chosen.name, chosen.verification.reference);
+  }
+  const int threads = options.threads > 0 ? options.threads : default_threads();
+  std::shared_ptr<Engine> engine(new Engine(std::move(file), *target, options, threads));
+  // The plan lives in the engine's manifest, which does not move any more.
+  std::shared_ptr<const Plan> plan(&engine->target().plan, [](const Plan*) {});
+  Result<std::shared_ptr<const Program>> program = Program::make(std::move(plan), options.isa);
+  if (!program.ok()) return program.error().in(fmt::format("engine '{}'", path));
+  engine->program_ = std::move(program).value();
+  return engine;
+}
+
+Result<void> Engine::check_inputs(std::span<const Tensor> inputs) const {
+  if (inputs.size() != this->inputs().size()) {
+    return error(ErrorCode::usage, "{} inputs given, the engine has {}", inputs.size(), this->inputs().size());
+  }
+  Bindings symbols;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Port& port = this->inputs()[i];
+    if (inputs[i].dtype() != port.type.dtype) {
+      return model_error("input '{}': got {}, expected {}", port.name, name(inputs[i].dtype()), to_string(port.type));
+    }
+    if (port.type.shape) MJ_TRY(bind_shape(*port.type.shape, inputs[i].dims(), fmt::format("input '{}'", port.name), symbols));
+  }
+  const std::vector<Profile>& profiles = file_.manifest.profiles;
+  for (const Profile& profile : profiles) {
+    if (inside(profile, symbols)) return {};
+  }
+  if (profiles.empty()) return {};
+  std::string text, got;
+  for (const Profile& profile : profiles) text += fmt::format("\n  {}: {}", profile.name, describe(profile));
+  for (const auto& [symbol, size] : symbols) got += fmt::format("{}{}={}", got.empty() ? "" : ", ", symbol, size);
+  return model_error("the shapes ({}) lie outside every profile of this engine:{}", got, text);
+}
+
+std::unique_ptr<Session> Engine::borrow() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      std::unique_ptr<Session> session = std::move(idle_.back());
+      idle_.pop_back();
+      return session;
+    }
+  }
+  Session::Options options;
+  options.allocator = options_.allocator;
+  options.layout.memory_limit = options_.memory_limit;
+  return std::make_unique<Session>(program_, pool_, options);
+}
+
+void Engine::give_back(std::unique_ptr<Session> session) {
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(session));
+}
+
+Result<void> Engine::run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
+  MJ_TRY(check_inputs(inputs));
+  std::unique_ptr<Session> session = borrow();
+  Result<void> done = session->run(inputs, outputs, options);
+  give_back(std::move(session));
+  return done;
+}
+
+Result<Engine::Memory> Engine::warm(std::span<const std::vector<int64_t>> input_dims) {
+  std::unique_ptr<Session> session = borrow();
+  Result<const Layout*> layout = session->layout_for(input_dims, {});
+  Result<Memory> memory = layout.ok() ? Result<Memory>(Memory{(*layout)->arena_bytes, (*layout)->largest_live_bytes})
+                                      : Result<Memory>(layout.error());
+  give_back(std::move(session));
+  return memory;
+}
+
+}  // namespace mj

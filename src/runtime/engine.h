@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Engine: a loaded engine file, ready to run. Immutable and shared; run() may be called from many threads at once, each
+// call borrows a session from a pool.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/format/engine_file.h"
+#include "runtime/session.h"
+
+namespace mj {
+
+struct EngineOptions {
+  int threads = 0;             // of the pool that all runs share; 0: default_threads()
+  Isa isa = detect_isa();      // use targets up to this
+  bool allow_unverified = false;
+  Allocator allocator;         // of arenas
+  int64_t memory_limit = 0;    // of one arena, in bytes; 0: none
+  ReadOptions read;             // signature policy
+};
+
+class Engine {
+ public:
+  // Verifies every byte of the file, takes the best target for this machine, makes its kernels. Compiles nothing.
+  static Result<std::shared_ptr<Engine>> load(const std::string& path, const EngineOptions& options = {});
+
+  const std::vector<Port>& inputs() const { return file_.manifest.inputs; }
+  const std::vector<Port>& outputs() const { return file_.manifest.outputs; }
+  const LoadedEngine& file() const { return file_; }
+  const EngineTarget& target() const { return file_.manifest.targets[target_]; }
+  const Program& program() const { return *program_; }
+  ThreadPool& pool() { return pool_; }
+
+  // Inputs and outputs in the order of the ports. Outputs that are present, writable and of the right type and shape are
+  // written in place. Errors name the input. A shape outside every profile is an error that prints the profiles.
+  Result<void> run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options = {});
+
+  // Plans for these shapes now rather than at the first run. Returns the arena's bytes and the largest live set.
+  struct Memory {
+    int64_t arena_bytes, largest_live_bytes;
+  };
+  Result<Memory> warm(std::span<const std::vector<int64_t>> input_dims);
+
+ private:
+  Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads);
+  Result<void> check_inputs(std::span<const Tensor> inputs) const;
+  std::unique_ptr<Session> borrow();
+  void give_back(std::unique_ptr<Session> session);
+
+  LoadedEngine file_;
+  size_t target_;
+  EngineOptions options_;
+  ThreadPool pool_;
+  std::shared_ptr<const Program> program_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Session>> idle_;
+};
+
+// The best target of `manifest` for `isa`: the most capable that it can run. An error lists what the file serves.
+Result<size_t> pick_target(const Manifest& manifest, Isa isa);
+
+}  // namespace mj

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Latency and energy are measured apart: a sensor wants seconds of steady load, a latency wants none of its noise.
+#include <sys/resource.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "energy/report.h"
+#include "kernels/cpu/peak.h"
+#include "runtime/engine.h"
+#include "tools/inputs.h"
+#include "tools/output.h"
+#include "tools/statistics.h"
+#include "tools/verbs.h"
+
+namespace mj {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+// For at least so many seconds and runs. How many it were.
+Result<int64_t> run_for(Engine& engine, const std::vector<Tensor>& inputs, double seconds, int iterations,
+                        std::vector<double>* milliseconds) {
+  std::vector<Tensor> outputs;
+  const auto start = Clock::now();
+  int64_t runs = 0;
+  for (; runs < iterations || since(start) < seconds; ++runs) {
+    const auto begin = Clock::now();
+    MJ_TRY(engine.run(inputs, outputs));
+    if (milliseconds) milliseconds->push_back(since(begin) * 1e3);
+  }
+  return runs;
+}
+
+std::string shapes_text(const Engine& engine, const std::vector<Tensor>& inputs) {
+  std::string text;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    text += fmt::format("{}{}={}[{}]", i ? ", " : "", engine.inputs()[i].name, name(inputs[i].dtype()),
+                        fmt::join(inputs[i].dims(), "x"));
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<int> run_bench(const BenchArgs& args) {
+  const auto start = Clock::now();
+  EngineOptions options;
+  options.threads = threads_of(args.common);
+  options.allow_unverified = args.allow_unverified;
+  MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
+  const double load_ms = since(start) * 1e3;
+  Result<std::vector<Tensor>> inputs = args.inputs.empty() ? make_inputs(engine->file().manifest, args.shapes, args.batch, args.common.seed)
+                                                           : read_inputs(args.inputs, engine->inputs());
+  if (!inputs.ok()) return inputs.error();
+  std::vector<std::vector<int64_t>> dims;
+  for (const Tensor& input : *inputs) dims.push_back(input.dims());
+  MJ_ASSIGN(const Engine::Memory memory, engine->warm(dims));
+  const auto first = Clock::now();
+  MJ_TRY(run_for(*engine, *inputs, 0, 1, nullptr));
+  const double first_answer_ms = load_ms + since(first) * 1e3;
+  MJ_TRY(run_for(*engine, *inputs, args.warm_up, 1, nullptr));
+
+  std::vector<double> latencies;
+  MJ_TRY(run_for(*engine, *inputs, args.duration, args.iterations, &latencies));
+  const LatencyStatistics latency = statistics(latencies);
+  MJ_ASSIGN(const EnergyReport energy,
+            measure_energy([&](double seconds) { return run_for(*engine, *inputs, seconds, 1, nullptr); }, latency.median / 1e3,
+                           engine->pool().threads(), args.place));
+
+  const int64_t batch = inputs->empty() || inputs->front().rank() == 0 ? 1 : inputs->front().dims()[0];
+  const double per_second = static_cast<double>(batch) / (latency.mean / 1e3);
+  const double peak = cpu::measure_peak_gflops(engine->pool(), detect_isa());
+  nlohmann::ordered_json env = environment(engine->pool().threads());
+  env["peak_gflops"] = peak;
+  nlohmann::ordered_json results = {{"shapes", shapes_text(*engine, *inputs)},
+                                    {"batch", batch},
+                                    {"runs", latencies.size()},
+                                    {"latency_ms", latency_json(latencies)},
+                                    {"throughput_per_s", per_second},
+                                    {"load_ms", load_ms},
+                                    {"first_answer_ms", first_answer_ms},
+                                    {"arena_bytes", memory.arena_bytes},
+                                    {"largest_live_bytes", memory.largest_live_bytes},
+                                    {"peak_memory_bytes", peak_memory_bytes()}};
+  if (args.samples) results["samples_ms"] = latencies;
+
+  say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
+                               shapes_text(*engine, *inputs)));
+  say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms", load_ms, first_answer_ms));
+  say(args.common, fmt::format("throughput {:.2f} /s", per_second));
+  say(args.common, fmt::format("latency ms: min {:.3f}, mean {:.3f}, median {:.3f}, p90 {:.3f}, p95 {:.3f}, p99 {:.3f} ({} runs)",
+                               latency.min, latency.mean, latency.median, latency.p90, latency.p95, latency.p99, latencies.size()));
+  for (const std::string& line : energy_lines(energy)) say(args.common, line);
+  say(args.common, fmt::format("memory: arena {:.1f} MiB (largest live set {:.1f}), process peak {:.1f} MiB",
+                               static_cast<double>(memory.arena_bytes) / 0x1p20,
+                               static_cast<double>(memory.largest_live_bytes) / 0x1p20,
+                               static_cast<double>(peak_memory_bytes()) / 0x1p20));
+  if (latency.deviation > 0.1 * latency.mean) {
+    say(args.common, fmt::format("advice: latency varies by {:.0f} %; other load on this machine?", 100 * latency.deviation / latency.mean));
+  }
+  MJ_TRY(write_json(args.common, {{"schema", "millijoule.bench/1"},
+                                  {"environment", env},
+                                  {"results", results},
+                                  {"energy", energy_json(energy)}}));
+  return 0;
+}
+
+}  // namespace mj

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/compile.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/cpu_quota.h"
+#include "base/knobs.h"
+#include "base/progress.h"
+#include "base/signature.h"
+#include "engine/format/engine_file.h"
+#include "tools/inputs.h"
+#include "tools/output.h"
+#include "tools/verbs.h"
+
+namespace mj {
+namespace {
+
+Result<std::vector<NamedTensors>> read_samples(const std::vector<std::string>& paths) {
+  std::vector<NamedTensors> samples;
+  for (const std::string& path : paths) {
+    MJ_ASSIGN(const Npz arrays, read_numpy(path));
+    NamedTensors sample;
+    for (const auto& [name, array] : arrays) sample.emplace(name, array.tensor);
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+std::string cache_path(const CompileArgs& args) {
+  if (!args.cache.empty()) return args.cache;
+  return args.cache_dir.empty() ? "" : args.cache_dir + "/tactics.jsonl";
+}
+
+// What of the command line decides the result, in one order.
+std::string options_text(const CompileArgs& args) {
+  std::string text = fmt::format("--target {} --precision {} --seed {} --tolerance {}", args.target, args.precision,
+                                 args.common.seed, args.tolerance);
+  if (!args.profile.empty()) text += " --profile " + args.profile;
+  if (args.no_verify) text += " --no-verify";
+  if (args.estimate) text += " --estimate";
+  return text;
+}
+
+nlohmann::ordered_json report_json(const CompileArgs& args, const Compiled& compiled, const EngineTarget& target) {
+  const CompileReport& r = compiled.report;
+  nlohmann::ordered_json passes = nlohmann::ordered_json::array();
+  for (const PassReport& pass : r.passes.passes) {
+    passes.push_back({{"name", pass.name}, {"seconds", pass.seconds}, {"changed", pass.changed}, {"nodes", pass.nodes}});
+  }
+  return {{"schema", "millijoule.compile/1"},
+          {"environment", environment(threads_of(args.common))},
+          {"engine", args.output},
+          {"target", target.name},
+          {"seconds",
+           {{"all", r.seconds},
+            {"import", r.import_seconds},
+            {"passes", r.pass_seconds},
+            {"tune", r.tune_seconds},
+            {"verify", r.verify_seconds}}},
+          {"nodes", r.nodes},
+          {"steps", r.steps},
+          {"tactics_measured", r.measured},
+          {"cache_hits", r.cache_hits},
+          {"verification",
+           {{"verified", target.verification.verified},
+            {"samples", target.verification.samples},
+            {"max_error", target.verification.max_error},
+            {"tolerance", target.verification.tolerance},
+            {"reference", target.verification.reference}}},
+          {"passes", passes}};
+}
+
+}  // namespace
+
+Result<int> run_compile(const CompileArgs& args) {
+  Target here;
+  here.isa = detect_isa();
+  here.threads = threads_of(args.common);
+  CompileOptions options;
+  MJ_ASSIGN(options.target, parse_target(args.target, here));
+  options.target_is_here = options.target.isa <= here.isa && !args.estimate;
+  options.precision = args.precision;
+  MJ_ASSIGN(options.samples, read_samples(args.samples));
+  MJ_ASSIGN(options.profile, parse_profile(args.profile));
+  options.seed = args.common.seed;
+  options.verify = !args.no_verify;
+  options.tolerance = args.tolerance;
+  options.tune.seconds_in_all = args.tune_seconds;
+  options.tune.forced = knob(Knob::tactic).value_or("");
+  options.cache_path = cache_path(args);
+  options.options_text = options_text(args);
+  Progress progress("compile", args.common.json == "-" || args.common.quiet ? "none" : args.common.progress);
+  options.progress = [&](std::string_view stage, double done) { progress.update(done, stage); };
+
+  MJ_ASSIGN(const Compiled compiled, compile(args.model, options));
+  std::optional<SigningKey> key;
+  if (!args.sign_key.empty()) {
+    MJ_ASSIGN(key, SigningKey::read_pem(args.sign_key));
+  }
+  MJ_TRY(write_engine(args.output, compiled.manifest, compiled.measurements, {key ? &*key : nullptr}));
+  progress.finish();
+
+  const EngineTarget& target = compiled.manifest.targets[0];
+  const CompileReport& r = compiled.report;
+  say(args.common, fmt::format("{}: {} nodes became {} steps for {}", args.output, r.nodes, r.steps, target.name));
+  say(args.common, fmt::format("  {:.1f} s: import {:.1f}, passes {:.1f}, tune {:.1f} ({} measured, {} from the cache), "
+                               "verify {:.1f}", r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured,
+                               r.cache_hits, r.verify_seconds));
+  if (target.verification.verified) {
+    say(args.common, fmt::format("  verified on {} sample(s): relative L2 at most {:.2g} (allowed {:.2g})",
+                                 target.verification.samples, target.verification.max_error, target.verification.tolerance));
+  } else {
+    say(args.common, fmt::format("  UNVERIFIED: {}", target.verification.reference));
+  }
+  MJ_TRY(write_json(args.common, report_json(args, compiled, target)));
+  return 0;
+}
+
+}  // namespace mj

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line: names, flags, help. Each verb's work is in its own file. The only place that includes CLI11.
+#include <CLI/CLI.hpp>
+
+#include "base/knobs.h"
+#include "tools/trtexec.h"
+#include "tools/verbs.h"
+
+namespace {
+
+using namespace mj;
+
+void add_common(CLI::App* verb, Common& common) {
+  verb->add_option("--json", common.json, "Write the report as JSON to FILE; - is stdout, and nothing else goes there");
+  verb->add_flag("-q,--quiet", common.quiet, "Print errors only");
+  verb->add_flag("-v,--verbose", common.verbose, "Say more (twice: even more)");
+  verb->add_option("--threads", common.threads, "Threads; default: all that affinity and quota allow")->check(CLI::Range(1, 4096));
+  verb->add_option("--seed", common.seed, "Seed of everything random")->capture_default_str();
+  verb->add_option("--progress", common.progress, "auto, plain or none")->check(CLI::IsMember({"auto", "plain", "none"}));
+}
+
+// One verb: its flags fill `args`, and `run` does the work when it was the verb of the command line.
+template <class Args>
+CLI::App* add_verb(CLI::App& app, const char* name, const char* help, std::shared_ptr<Args> args,
+                   Result<int> (*run)(const Args&), std::function<Result<int>()>& chosen) {
+  CLI::App* verb = app.add_subcommand(name, help);
+  if constexpr (requires { args->common; }) {
+    add_common(verb, args->common);
+  } else {
+    add_common(verb, *args);
+  }
+  verb->callback([=, &chosen] { chosen = [=] { return run(*args); }; });
+  return verb;
+}
+
+void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto args = std::make_shared<CompileArgs>();
+  CLI::App* v = add_verb(app, "compile", "Compile an ONNX model into a verified engine", args, run_compile, chosen);
+  v->add_option("model,--onnx", args->model, "The ONNX model")->required();
+  v->add_option("-o,--output,--saveEngine", args->output, "The engine to write")->required();
+  v->add_option("--target", args->target, "cpu (this machine), cpu-portable, cpu-avx2, cpu-avx512")->capture_default_str();
+  v->add_option("--precision", args->precision, "fp32")->capture_default_str();
+  v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated");
+  v->add_option("--profile", args->profile, "Sizes promised: N=1:8:32,S=128 (min:opt:max)");
+  v->add_option("--cache,--timingCacheFile", args->cache, "Tactic cache (JSON lines), read and written");
+  v->add_option("--cache-dir", args->cache_dir, "Folder of the tactic cache");
+  v->add_option("--tolerance", args->tolerance, "Relative L2 allowed against the reference")->capture_default_str();
+  v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str();
+  v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)");
+  v->add_flag("--no-verify", args->no_verify, "Skip the comparison; the engine says so and is not run without a flag");
+  v->add_flag("--estimate", args->estimate, "Choose without measuring");
+}
+
+void add_run(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto args = std::make_shared<RunVerbArgs>();
+  CLI::App* v = add_verb(app, "run", "Run an engine once, or step by step over a stream", args, run_run, chosen);
+  v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs by name (.npy for a single one)");
+  v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write");
+  v->add_flag("--random-inputs", args->random_inputs, "Draw the inputs; integers below what they index");
+  v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
+  v->add_option("--repeat", args->repeat, "Run this often");
+  v->add_flag("--check-equal", args->check_equal, "With --repeat: every answer must equal the first, bit by bit");
+  v->add_option("--stream", args->stream, "Inputs with a leading axis of steps")->delimiter(',');
+  v->add_option("--carry", args->carry, "OUTPUT=INPUT: fed back from step to step")->delimiter(',');
+  v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
+}
+
+void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto args = std::make_shared<BenchArgs>();
+  CLI::App* v = add_verb(app, "bench", "Latency, throughput, memory, energy of an engine", args, run_bench, chosen);
+  v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free");
+  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
+  v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
+  v->add_option("--duration", args->duration, "Seconds at least")->capture_default_str();
+  v->add_option("--iterations", args->iterations, "Runs at least")->capture_default_str();
+  v->add_option("--warmup", args->warm_up, "Seconds before counting")->capture_default_str();
+  v->add_option("--place", args->place, "Country for the carbon factor (ISO code, or world)");
+  v->add_flag("--samples", args->samples, "Put every latency into the JSON");
+  v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
+}
+
+void add_inspect(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto args = std::make_shared<InspectArgs>();
+  CLI::App* v = add_verb(app, "inspect", "What an engine holds, without running it", args, run_inspect, chosen);
+  v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  v->add_flag("--steps", args->steps, "Every step with its tactic, runners-up and refusals");
+}
+
+void add_compare(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto args = std::make_shared<CompareArgs>();
+  CLI::App* v = add_verb(app, "compare", "Model against engine, or engine against engine", args, run_compare, chosen);
+  v->add_option("left", args->left, "Model (.onnx) or engine: the reference")->required();
+  v->add_option("right", args->right, "Engine to judge")->required();
+  v->add_option("--inputs", args->inputs, ".npz with the inputs; default: random");
+  v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
+  v->add_option("--tolerance", args->tolerance, "Relative L2 allowed")->capture_default_str();
+  v->add_flag("--steps", args->steps, "Compare every tensor that both sides have, in order");
+}
+
+void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto args = std::make_shared<ProfileArgs>();
+  CLI::App* v = add_verb(app, "profile", "Time of each step", args, run_profile, chosen);
+  v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free");
+  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
+  v->add_option("--shapes", args->shapes, "Of random inputs");
+  v->add_option("--iterations", args->iterations, "Runs")->capture_default_str();
+  v->add_option("--export", args->trace, "Write a trace for chrome://tracing or Perfetto");
+}
+
+void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
+  auto tactics = std::make_shared<TacticsArgs>();
+  CLI::App* v = add_verb(app, "tactics", "The rows; of a model or engine: choices, runners-up, refusals", tactics, run_tactics, chosen);
+  v->add_option("path", tactics->path, "A model (.onnx) or an engine");
+
+  auto energy = std::make_shared<EnergyArgs>();
+  v = add_verb(app, "energy", "Joules, kWh and CO2 of a year of requests", energy, run_energy, chosen);
+  v->add_option("--requests-a-day", energy->requests_a_day, "Requests a day")->required();
+  v->add_option("--joules", energy->joules, "Joules a request; or give --ms and --watts");
+  v->add_option("--ms", energy->milliseconds, "Milliseconds a request");
+  v->add_option("--watts", energy->watts, "Watts while it runs");
+  v->add_option("--place", energy->place, "Country of the grid (ISO code, or world)")->capture_default_str();
+  v->add_option("--grams-per-kwh", energy->grams_per_kwh, "Your own carbon factor");
+  v->add_option("--pue", energy->pue, "Power usage effectiveness of the building")->capture_default_str();
+
+  auto ops = std::make_shared<OpsArgs>();
+  v = add_verb(app, "ops", "The operators", ops, run_ops, chosen);
+  v->add_flag("--markdown", ops->markdown, "As docs/ops.md");
+
+  add_verb(app, "doctor", "What this machine offers: instruction sets, meters, libraries", std::make_shared<Common>(), run_doctor, chosen);
+  add_verb(app, "knobs", "The debug knobs", std::make_shared<Common>(), run_knobs, chosen);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Compiles ONNX networks into verified engines and runs them with the fewest joules.", "millijoule");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("millijoule ") + MJ_VERSION);
+  std::function<Result<int>()> chosen;
+  add_compile(app, chosen);
+  add_run(app, chosen);
+  add_bench(app, chosen);
+  add_inspect(app, chosen);
+  add_compare(app, chosen);
+  add_profile(app, chosen);
+  add_small_verbs(app, chosen);
+
+  std::vector<std::string> words = translate_trtexec({argv + 1, argv + argc});
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& problem) {
+    const int code = app.exit(problem);
+    return code == 0 ? 0 : static_cast<int>(ErrorCode::usage);
+  }
+  const Result<int> result = chosen();
+  if (result.ok()) return *result;
+  fmt::print(stderr, "millijoule: {}\n", result.error().message);
+  return static_cast<int>(result.error().code);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/output.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/cpu_quota.h"
+#include "base/file.h"
+#include "base/isa.h"
+#include "base/machine.h"
+
+namespace mj {
+
+void say(const Common& common, const std::string& line) {
+  if (!common.quiet) fmt::print(common.json == "-" ? stderr : stdout, "{}\n", line);
+}
+
+Result<void> write_json(const Common& common, const nlohmann::ordered_json& json) {
+  if (common.json.empty()) return {};
+  const std::string text = json.dump(2) + "\n";
+  if (common.json != "-") return write_file_atomically(common.json, text);
+  fmt::print("{}", text);
+  return {};
+}
+
+nlohmann::ordered_json environment(int threads) {
+  return {{"millijoule", MJ_VERSION}, {"cpu", cpu_model()}, {"isa", name(detect_isa())}, {"threads", threads}};
+}
+
+int threads_of(const Common& common) { return common.threads > 0 ? common.threads : default_threads(); }
+
+}  // namespace mj

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a verb's report goes.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "base/result.h"
+#include "tools/verbs.h"
+
+namespace mj {
+
+// Prints to stdout, or to stderr when the JSON goes to stdout; nothing if quiet.
+void say(const Common& common, const std::string& line);
+// Writes the report where --json says, if it says so.
+Result<void> write_json(const Common& common, const nlohmann::ordered_json& json);
+// Machine, instruction set, threads, version: the head of every report.
+nlohmann::ordered_json environment(int threads);
+int threads_of(const Common& common);
+
+}  // namespace mj

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of the command line. Each returns an Error (its code is the exit code) or an exit code of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mj {
+
+// What every verb takes.
+struct Common {
+  std::string json;      // --json FILE|-: where the report goes as JSON; "-" is stdout, then nothing else goes there
+  bool quiet = false;
+  int verbose = 0;
+  int threads = 0;       // 0: all that the machine and its quota allow
+  uint64_t seed = 1;
+  std::string progress = "auto";  // auto, plain, none
+};
+
+struct CompileArgs {
+  Common common;
+  std::string model, output, target = "cpu", precision = "fp32", profile, cache, cache_dir, sign_key;
+  std::vector<std::string> samples;
+  double tolerance = 1e-4, tune_seconds = 60;
+  bool no_verify = false, estimate = false;
+};
+
+struct RunVerbArgs {
+  Common common;
+  std::string engine, inputs, outputs, shapes, verify_key;
+  bool random_inputs = false, check_equal = false, allow_unverified = false;
+  int repeat = 1;
+  std::vector<std::string> stream, carry;
+};
+
+struct BenchArgs {
+  Common common;
+  std::string engine, inputs, shapes, place;
+  int64_t batch = 0;
+  double duration = 3, warm_up = 0.2;
+  int iterations = 10;
+  bool allow_unverified = false, samples = false;
+};
+
+struct InspectArgs {
+  Common common;
+  std::string engine;
+  bool steps = false;
+};
+
+struct CompareArgs {
+  Common common;
+  std::string left, right, inputs, shapes;
+  double tolerance = 1e-4;
+  bool steps = false;
+};
+
+struct ProfileArgs {
+  Common common;
+  std::string engine, inputs, shapes, trace;
+  int64_t batch = 0;
+  int iterations = 50;
+};
+
+struct TacticsArgs {
+  Common common;
+  std::string path;  // a model or an engine; empty: list the rows
+};
+
+struct EnergyArgs {
+  Common common;
+  double requests_a_day = 0, milliseconds = 0, watts = 0, joules = 0;
+  std::string place = "world";
+  double grams_per_kwh = 0, pue = 1.0;
+};
+
+struct OpsArgs {
+  Common common;
+  bool markdown = false;
+};
+
+Result<int> run_compile(const CompileArgs& args);
+Result<int> run_run(const RunVerbArgs& args);
+Result<int> run_bench(const BenchArgs& args);
+Result<int> run_inspect(const InspectArgs& args);
+Result<int> run_compare(const CompareArgs& args);
+Result<int> run_profile(const ProfileArgs& args);
+Result<int> run_tactics(const TacticsArgs& args);
+Result<int> run_energy(const EnergyArgs& args);
+Result<int> run_doctor(const Common& common);
+Result<int> run_ops(const OpsArgs& args);
+Result<int> run_knobs(const Common& common);
+
+}  // namespace mj

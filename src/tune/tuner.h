@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tuner: problem → candidates (refusals recorded) → estimate → measure → choose.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "engine/build/lower.h"
+#include "tune/cache.h"
+
+namespace mj {
+
+struct TuneOptions {
+  Target target;
+  bool measure = true;       // false: the device is not at hand, choose by estimate or order of preference
+  Bindings opt;              // sizes to tune at; a symbol that is missing counts as `default_size`
+  int64_t default_size = 1;
+  double seconds_a_candidate = 0.02;
+  double seconds_in_all = 60;  // --tune-seconds; later problems are chosen by order of preference
+  std::string forced;          // MJ_TACTIC: "family:row" forces, "-word" leaves out rows with that word in their name
+};
+
+class Tuner {
+ public:
+  // `pool` times the candidates as the engine will run them. Cache and pool must outlive the tuner.
+  Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool);
+
+  Result<Chosen> choose(const Problem& problem, std::span<const Tensor> constants);
+
+  double seconds() const { return seconds_; }
+  int measured() const { return measured_; }
+  int cache_hits() const { return cache_hits_; }
+
+ private:
+  struct Option {
+    const SelectRow* row;
+    std::string config;
+  };
+  std::string key(const Problem& problem) const;
+  std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
+  Result<std::optional<double>> measure(const Option& option, const Problem& problem, std::span<const Tensor> constants);
+
+  TuneOptions options_;
+  TacticCache& cache_;
+  ThreadPool& pool_;
+  double seconds_ = 0;
+  int measured_ = 0, cache_hits_ = 0;
+};
+
+}  // namespace mj
