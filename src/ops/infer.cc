@@ -108,7 +108,7 @@ Result<std::vector<int64_t>> normalize_axes(const InferContext& context, std::sp
 }
 
 Result<void> require_equal(const InferContext& context, std::string_view what, const Dim& a, const Dim& b) {
-  if (equal(a, b) != Tri::no) return {};
+  if (a.valid() && b.valid() && equal(a, b) != Tri::no) return {};
   return context.fail(fmt::format("{} must be equal, got {} and {}", what, to_string(a), to_string(b)));
 }
 

@@ -11,10 +11,6 @@
 //   T bind(const Bindings&) const;   itself with every symbol replaced by its value
 // and the executor calls it before the reference kernel runs.
 //
-// An operator whose fields hold symbolic sizes (texts of Dims) also has
-//   T bind(const Bindings&) const;   itself with every symbol replaced by its value
-// and the executor calls it before the reference kernel runs.
-//
 // Operators whose fields other folders need stand in a header of their own (ops/conv.h); the rest live in their .cc.
 #pragma once
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// scatter_elements{axis, reduction}(data, indices, updates): data with y[indices[i,j],j] = updates[i,j] for axis 0
+#include <fmt/format.h>
+
+#include "ops/data_movement.h"
+#include "ops/indices.h"
+#include "ops/register.h"
+#include "ops/scatter.h"
+
+namespace mj {
+
+struct ScatterElements {
+  int64_t axis = 0;
+  std::string reduction = "none";
+
+  static constexpr std::string_view kName = "scatter_elements";
+  static constexpr OnnxName kOnnx = {.name = "ScatterElements", .since = 11};
+  static constexpr auto kFields = std::tuple{field(1, "axis", &ScatterElements::axis), field(2, "reduction", &ScatterElements::reduction)};
+
+  InferResult infer(const InferContext& context) const;
+  Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
+};
+
+InferResult ScatterElements::infer(const InferContext& context) const {
+  MJ_TRY(context.inputs_between(3, 3));
+  MJ_TRY(context.rank_at_least(0, 1));
+  MJ_TRY(context.rank(1, context[0].type.rank()));
+  MJ_TRY(context.rank(2, context[0].type.rank()));
+  MJ_TRY(require_indices(context, 1));
+  MJ_TRY(context.same_dtype(0, 2));
+  MJ_TRY(check_reduction(context, reduction));
+  MJ_ASSIGN(const int64_t at, normalize_axis(context, axis, context[0].type.rank()));
+  for (size_t d = 0; d < context.shape(0).size(); ++d) {
+    MJ_TRY(require_equal(context, "the dimensions of indices and updates", context.shape(1)[d], context.shape(2)[d]));
+    if (static_cast<int64_t>(d) == at || less_equal(context.shape(1)[d], context.shape(0)[d]) != Tri::no) continue;
+    return context.fail(fmt::format("indices {} reach beyond data {} in dimension {}", to_string(context[1].type), to_string(context[0].type), d));
+  }
+  return one(context.dtype(0), context.shape(0));
+}
+
+Result<void> ScatterElements::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
+  copy_all(in[0], out[0]);
+  const std::vector<int64_t>& dims = in[1].dims();
+  const std::vector<int64_t> strides = row_major(in[0].dims()), indices = in[1].to_i64();
+  const auto at = static_cast<size_t>(axis < 0 ? axis + in[0].rank() : axis);
+  if (indices.empty()) return {};
+  std::vector<int64_t> index(dims.size());
+  int64_t from = 0;
+  do {
+    MJ_ASSIGN(const int64_t chosen, checked_index(kName, indices[from], in[0].dims()[at]));
+    int64_t to = 0;
+    for (size_t d = 0; d < dims.size(); ++d) to += (d == at ? chosen : index[d]) * strides[d];
+    scatter(reduction, in[2], from++, out[0], to, 1);
+  } while (next_index(dims, index));
+  return {};
+}
+
+MJ_REGISTER_OP(ScatterElements)
+
+}  // namespace mj
