@@ -180,8 +180,9 @@ std::string to_string(const Graph& graph, const PrintOptions& options) {
   return fmt::format("graph {} {}\n", quoted(graph.name), Printer(options, false).block(graph, 0));
 }
 
-std::string canonical_text(const Graph& graph) {
-  return "graph " + Printer(PrintOptions{}, true).block(graph, 0) + "\n";
+std::string canonical_text(const Graph& graph, bool name_inputs) {
+  const PrintOptions options;
+  return "graph " + Printer(options, true).block(graph, name_inputs ? 0 : 1) + "\n";
 }
 
 }  // namespace mj

@@ -24,7 +24,7 @@ Result<Body> parse_body(std::string_view text);
 Result<Type> parse_type(std::string_view text);
 
 // The same text for graphs that compute the same thing the same way: values are numbered from the outputs backwards, so
-// neither names (but the inputs'), origins, nor the order of independent nodes show.
-std::string canonical_text(const Graph& graph);
+// neither names (but the inputs', unless `name_inputs` is false), origins, nor the order of independent nodes show.
+std::string canonical_text(const Graph& graph, bool name_inputs = true);
 
 }  // namespace mj

@@ -7,20 +7,17 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/knobs.h"
+
 namespace mj {
 namespace {
 
-std::string setting(const char* name) {
-  const char* text = std::getenv(name);
-  return text ? text : "";
-}
-
 bool disabled(const std::string& pass) {
-  const std::string list = "," + setting("MJ_PASSES") + ",";
+  const std::string list = fmt::format(",{},", knob(Knob::passes).value_or(""));
   return list.find(",-" + pass + ",") != std::string::npos;
 }
 
-int debug_level() { return std::atoi(setting("MJ_DEBUG").c_str()); }
+int debug_level() { return std::atoi(std::string(knob(Knob::debug).value_or("0")).c_str()); }
 
 bool verifies() {
 #ifdef NDEBUG
@@ -33,9 +30,9 @@ bool verifies() {
 // Writes a numbered file into MJ_DUMP, if set; returns its path or nothing.
 std::string dump(const std::string& name, const std::string& text) {
   static int number = 0;
-  const std::string folder = setting("MJ_DUMP");
-  if (folder.empty()) return "";
-  const std::string path = fmt::format("{}/{:03}_{}.txt", folder, number++, name);
+  const std::optional<std::string_view> folder = knob(Knob::dump);
+  if (!folder) return "";
+  const std::string path = fmt::format("{}/{:03}_{}.txt", *folder, number++, name);
   std::ofstream(path) << text;
   return path;
 }
@@ -66,7 +63,7 @@ Result<bool> run_pass(Graph& graph, const Pass& pass, const PassContext& outer) 
   if (disabled(pass.name)) return false;
   PassContext context = outer;
   context.pass = pass.name;
-  const bool keeps_before = verifies() || !setting("MJ_DUMP").empty();
+  const bool keeps_before = verifies() || knob(Knob::dump).has_value();
   const Graph before = keeps_before ? graph : Graph();
 
   const auto start = std::chrono::steady_clock::now();
@@ -86,6 +83,7 @@ Result<bool> run_pass(Graph& graph, const Pass& pass, const PassContext& outer) 
   if (debug_level() >= 3) {
     fmt::print(stderr, "--- {} {}\n", pass.name, *changed ? "\n" + to_string(graph) : "unchanged");
   }
+  if (*changed) dump(pass.name, to_string(graph));
   if (context.log) {
     context.log->passes.push_back({pass.name, took.count(), *changed, static_cast<size_t>(graph.order().size())});
   }
@@ -101,7 +99,6 @@ Result<void> run_stage(Graph& graph, const Stage& stage, const PassContext& cont
     }
     if (!changed) break;
   }
-  dump(stage.name, to_string(graph));
   return {};
 }
 

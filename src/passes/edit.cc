@@ -29,6 +29,17 @@ bool erase_dead(Graph& graph, NodeId id) {
   return true;
 }
 
+bool loses_name(const Graph& graph, ValueId from, ValueId to) {
+  if (!graph.is_output(from)) return false;
+  const bool is_input = std::find(graph.inputs.begin(), graph.inputs.end(), to) != graph.inputs.end();
+  return is_input || graph.is_output(to);
+}
+
+void replace_value(Graph& graph, ValueId from, ValueId to) {
+  if (loses_name(graph, from, to)) to = graph.add1(op("identity"), {to});
+  graph.replace_uses(from, to);
+}
+
 Tensor compute(const Op& op, std::span<const Tensor> inputs) {
   Result<std::vector<Tensor>> result = evaluate(op, inputs, 1);
   CHECK(result.ok(), "a rewrite computes a constant: {}", result.error().message);

@@ -15,6 +15,11 @@ bool is_dead(const Graph& graph, NodeId id);
 // Erases the node if nobody uses it, and then what it alone kept alive. Whether `id` itself went.
 bool erase_dead(Graph& graph, NodeId id);
 
+// Would `to` in place of the graph's output `from` lose its name? An input, or another output, has its own.
+bool loses_name(const Graph& graph, ValueId from, ValueId to);
+// Every use of `from` becomes `to`, or a copy of it where an output would lose its name.
+void replace_value(Graph& graph, ValueId from, ValueId to);
+
 // The reference kernel on constants: one result. A CHECK if it refuses; for maths on weights that we know to fit.
 Tensor compute(const Op& op, std::span<const Tensor> inputs);
 Tensor compute(std::string_view op, std::initializer_list<Tensor> inputs);

@@ -22,9 +22,14 @@ Stage simplify() {
           .rounds = 8};
 }
 
-Stage recognize() { return {.name = "recognize", .passes = {}}; }
+Stage recognize() {
+  return {.name = "recognize",
+          .passes = {recognize_activations(), recognize_layer_norm(), recognize_attention(), transpose_cancel(),
+                     reshape_cancel(), eliminate_identity()},
+          .rounds = 8};
+}
 
-Stage merge() { return {.name = "merge", .passes = {}}; }
+Stage merge() { return {.name = "merge", .passes = {merge_qkv()}}; }
 
 Stage layout() {
   return {.name = "layout",

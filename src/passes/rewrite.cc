@@ -68,14 +68,16 @@ bool try_rewrite(Graph& graph, const Rewrite& rewrite, NodeId id, const PassCont
     if (!outcome.why_not.empty()) context.why_not(graph, graph.node(id), rewrite.name + ": " + outcome.why_not);
     return false;
   }
-  for (NodeId made = first_new; made < graph.node_count(); ++made) {
-    if (graph.node(made).origin.empty()) graph.node(made).origin = origin;
-  }
+  // The copy that keeps an output's name apart from an input's is all there can be.
+  if (outcome.value != kAbsent && graph.node(id).is("identity") && loses_name(graph, root, outcome.value)) return false;
   if (outcome.value != kAbsent) {
     const Type &was = graph.type(root), &is = graph.type(outcome.value);
     CHECK(was.dtype == is.dtype && was.rank() == is.rank(), "{} replaces {} by {}", rewrite.name, to_string(was),
           to_string(is));
-    graph.replace_uses(root, outcome.value);
+    replace_value(graph, root, outcome.value);
+  }
+  for (NodeId made = first_new; made < graph.node_count(); ++made) {
+    if (graph.node(made).origin.empty()) graph.node(made).origin = origin;
   }
   return true;
 }

@@ -3,6 +3,7 @@
 // if(c, x...) then f else f     =>  f(x...)
 // The branch becomes part of the graph.
 #include "ir/text.h"
+#include "passes/edit.h"
 #include "passes/passes.h"
 
 namespace mj {
@@ -40,7 +41,7 @@ std::vector<ValueId> inline_region(Graph& graph, const Graph& region, std::span<
 std::optional<size_t> taken(const Graph& graph, const Node& node) {
   const Value& condition = graph.value(node.inputs[0]);
   if (const auto known = condition.info.known_elements(); known && known->size() == 1) return (*known)[0] ? 0 : 1;
-  if (canonical_text(node.regions[0]) == canonical_text(node.regions[1])) return 0;
+  if (canonical_text(node.regions[0], false) == canonical_text(node.regions[1], false)) return 0;
   return std::nullopt;
 }
 
@@ -60,7 +61,7 @@ Pass specialise_if() {
               const std::vector<ValueId> captures(graph.node(id).inputs.begin() + 1, graph.node(id).inputs.end());
               const std::vector<ValueId> outputs = graph.node(id).outputs;
               const std::vector<ValueId> results = inline_region(graph, region, captures);
-              for (size_t i = 0; i < outputs.size(); ++i) graph.replace_uses(outputs[i], results[i]);
+              for (size_t i = 0; i < outputs.size(); ++i) replace_value(graph, outputs[i], results[i]);
               changed = true;
             }
             return changed;

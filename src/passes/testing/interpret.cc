@@ -17,9 +17,10 @@ Result<std::vector<Tensor>> run_node(const Node& node, std::span<const Tensor> i
     return interpret(region, inputs.subspan(1), bindings);
   }
   if (!node.op) return evaluate(node.epilogue, inputs);
-  if (node.epilogue.empty()) return evaluate(node.op, inputs, static_cast<int>(node.outputs.size()));
+  const Op op = node.op.info().bind ? node.op.info().bind(node.op.raw(), bindings) : node.op;
+  if (node.epilogue.empty()) return evaluate(op, inputs, static_cast<int>(node.outputs.size()));
   const auto anchor = static_cast<size_t>(node.anchor_inputs);
-  MJ_ASSIGN(std::vector<Tensor> params, evaluate(node.op, inputs.first(anchor), 1));
+  MJ_ASSIGN(std::vector<Tensor> params, evaluate(op, inputs.first(anchor), 1));
   params.insert(params.end(), inputs.begin() + node.anchor_inputs, inputs.end());
   return evaluate(node.epilogue, params);
 }

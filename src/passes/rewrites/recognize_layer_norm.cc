@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// d / sqrt(mean(d * d) + e)  =>  layer_norm{epsilon=e}(x, 1)      with d = x - mean(x), means over the last axis
+// layer_norm(x, 1) * w       =>  layer_norm(x, w)                 w a constant row of the last axis
+// layer_norm(x, w) + b       =>  layer_norm(x, w, b)
+#include "ops/layer_norm.h"
+#include "ops/reduce.h"
+#include "passes/edit.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace mj {
+namespace {
+
+std::string over_last_axis(const Graph& graph, const Node& mean) {
+  const auto* reduce = mean.op.get_if<ReduceMean>();
+  const int64_t rank = graph.type(mean.inputs[0]).rank();
+  if (!reduce || rank < 1) return "its rank is unknown";
+  const bool last = reduce->axes.size() == 1 && (reduce->axes[0] == -1 || reduce->axes[0] == rank - 1);
+  return last && reduce->keepdims ? "" : "a mean is not over the last axis, or drops it";
+}
+
+// The length of the last axis, where it is known and the value is f32.
+std::optional<int64_t> row_length(const Graph& graph, ValueId x) {
+  const Type& type = graph.type(x);
+  if (type.dtype != DType::f32 || type.rank() < 1) return std::nullopt;
+  return type.shape->back().constant();
+}
+
+// A constant that is one row: [C] or [1, ..., C].
+bool is_row(const Graph& graph, ValueId id, int64_t length) {
+  const Value& value = graph.value(id);
+  return value.is_constant() && value.info.constant.size() == length && value.type().rank() >= 1 &&
+         value.info.constant.dims().back() == length;
+}
+
+ValueId as_row(Graph& graph, ValueId id, int64_t length) {
+  return graph.add_constant(graph.value(id).info.constant.reshaped({length}));
+}
+
+Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
+  for (const char* mean : {"mean", "variance"}) {
+    if (std::string why = over_last_axis(graph, m.node(mean)); !why.empty()) return why;
+  }
+  const std::optional<int64_t> length = row_length(graph, m["x"]);
+  if (!length) return "the last axis has no known length";
+  Tensor ones = Tensor::zeros(DType::f32, {*length});
+  for (float& x : ones.mutable_data<float>()) x = 1;
+  const auto epsilon = static_cast<float>(*scalar_value(m.tensor("epsilon")));
+  return graph.add1(LayerNorm{-1, epsilon}, {m["x"], graph.add_constant(ones)});
+}
+
+Outcome scaled(Graph& graph, const Match& m, const PassContext&) {
+  const Node& norm = m.node("norm");
+  const std::optional<int64_t> length = row_length(graph, norm.inputs[0]);
+  if (norm.inputs.size() != 2 || !length || !is_row(graph, m["w"], *length)) return "the factor is not a constant row";
+  for (float x : graph.value(norm.inputs[1]).info.constant.data<float>()) {
+    if (x != 1) return "the norm has a scale already";
+  }
+  if (!same_shape(graph.shape(m.root()), graph.shape(m["norm"]))) return "the product is larger";
+  return graph.add1(norm.op, {norm.inputs[0], as_row(graph, m["w"], *length)});
+}
+
+Outcome shifted(Graph& graph, const Match& m, const PassContext&) {
+  const Node& norm = m.node("norm");
+  const std::optional<int64_t> length = row_length(graph, norm.inputs[0]);
+  if (norm.inputs.size() != 2 || !length || !is_row(graph, m["b"], *length)) return "the summand is not a constant row";
+  if (!same_shape(graph.shape(m.root()), graph.shape(m["norm"]))) return "the sum is larger";
+  return graph.add1(norm.op, {norm.inputs[0], norm.inputs[1], as_row(graph, m["b"], *length)});
+}
+
+}  // namespace
+
+Pass recognize_layer_norm() {
+  const Pattern d = node("sub", {any("x"), node("reduce_mean", {any("x")}).as("mean")}).as("d");
+  const Pattern variance = node("reduce_mean", {node("mul", {any("d"), any("d")})}).as("variance");
+  const Pattern deviation = node("sqrt", {node("add", {variance, scalar("epsilon")})});
+  const Pattern norm = node("layer_norm").as("norm").once();
+  return rewrite_pass("recognize_layer_norm", {{"spelled", node("div", {d, deviation}), spelled},
+                                               {"scaled", node("mul", {norm, constant("w")}), scaled},
+                                               {"shifted", node("add", {norm, constant("b")}), shifted}});
+}
+
+}  // namespace mj
