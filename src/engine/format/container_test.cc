@@ -7,7 +7,7 @@
 #include <fstream>
 #include <random>
 
-#include "engine/format/test_image.h"
+#include "engine/format/test_support.h"
 
 namespace mj {
 namespace {

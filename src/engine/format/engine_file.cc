@@ -43,6 +43,11 @@ Result<LoadedEngine> load(const Container& container) {
   MJ_ASSIGN(engine.manifest,
             from_records(std::move(manifest), measurements, ConstantReader(std::move(sections), container.owner())));
   MJ_TRY(verify(engine.manifest));
+  for (const Section& section : container.sections()) {
+    if (section.target >= static_cast<int>(engine.manifest.targets.size())) {
+      return model_error("a section belongs to target {} of {}", section.target, engine.manifest.targets.size());
+    }
+  }
   engine.measurements.rows = std::move(measurements.rows);
   engine.major_version = container.major_version();
   engine.minor_version = container.minor_version();

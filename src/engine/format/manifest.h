@@ -44,7 +44,7 @@ struct Verification {
   int64_t samples = 0;
   std::string machine;
   std::string reference;  // what it was compared with
-  double max_error = 0;   // the largest |ours - reference| / (1 + |reference|) over all outputs
+  double max_error = 0;   // the largest relative L2 error of an output
   double tolerance = 0;   // what max_error was held against
 
   bool operator==(const Verification&) const = default;

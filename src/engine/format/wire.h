@@ -5,6 +5,8 @@
 // skipped; a known one with the wrong wire type, range or length is an error. For plan_wire.cc and its tests only.
 #pragma once
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
