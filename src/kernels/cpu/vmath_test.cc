@@ -58,8 +58,8 @@ const Function kFunctions[] = {
     {Primitive::gelu_tanh,
      [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }, 6, 1e-6},
     {Primitive::softplus, [](double x) { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }, 5, 1.8e-38},
-    {Primitive::mish,
-     [](double x) { return x * std::tanh(std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x)))); }, 10, 2e-36},
+    {Primitive::mish, [](double x) { return x * std::tanh(std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x)))); }, 10,
+     2e-36},
     {Primitive::hard_swish, [](double x) { return x * std::fmax(0, std::fmin(1, x / 6 + 0.5)); }, 3, 5e-7},
     {Primitive::softsign, [](double x) { return x / (1 + std::fabs(x)); }, 2, 0},
     {Primitive::rsqrt, [](double x) { return 1 / std::sqrt(x); }, 2, 0},
@@ -113,18 +113,18 @@ TEST_P(Vmath, EdgeValuesAreThoseOfTheOperators) {
     float x, y;
   };
   for (const Case& c : std::initializer_list<Case>{
-           {Primitive::exp, -kInf, 0},     {Primitive::exp, kInf, kInf},     {Primitive::exp, kNan, kNan},
-           {Primitive::exp, 0, 1},         {Primitive::log, 0, -kInf},       {Primitive::log, -0.0f, -kInf},
-           {Primitive::log, -1, kNan},     {Primitive::log, kInf, kInf},     {Primitive::log, kNan, kNan},
-           {Primitive::log, 1, 0},         {Primitive::tanh, kInf, 1},       {Primitive::tanh, -kInf, -1},
-           {Primitive::tanh, -0.0f, -0.0f}, {Primitive::tanh, kNan, kNan},   {Primitive::sigmoid, kInf, 1},
-           {Primitive::sigmoid, -kInf, 0}, {Primitive::sigmoid, kNan, kNan}, {Primitive::sigmoid, 0, 0.5f},
-           {Primitive::erf, kInf, 1},      {Primitive::erf, -kInf, -1},      {Primitive::erf, kNan, kNan},
-           {Primitive::erf, -0.0f, -0.0f}, {Primitive::gelu, kInf, kInf},    {Primitive::gelu, -kInf, kNan},
-           {Primitive::silu, -kInf, kNan}, {Primitive::neg, 0, -0.0f},       {Primitive::neg, kNan, kNan},
-           {Primitive::sign, -0.0f, 0},    {Primitive::sign, kNan, kNan},    {Primitive::ceil, -0.5f, -0.0f},
-           {Primitive::round, 2.5f, 2},    {Primitive::round, -0.5f, -0.0f}, {Primitive::hard_swish, kNan, kNan},
-           {Primitive::sqrt, -0.0f, -0.0f}, {Primitive::is_nan, kNan, 1},    {Primitive::softplus, kInf, kInf}}) {
+           {Primitive::exp, -kInf, 0},      {Primitive::exp, kInf, kInf},     {Primitive::exp, kNan, kNan},
+           {Primitive::exp, 0, 1},          {Primitive::log, 0, -kInf},       {Primitive::log, -0.0f, -kInf},
+           {Primitive::log, -1, kNan},      {Primitive::log, kInf, kInf},     {Primitive::log, kNan, kNan},
+           {Primitive::log, 1, 0},          {Primitive::tanh, kInf, 1},       {Primitive::tanh, -kInf, -1},
+           {Primitive::tanh, -0.0f, -0.0f}, {Primitive::tanh, kNan, kNan},    {Primitive::sigmoid, kInf, 1},
+           {Primitive::sigmoid, -kInf, 0},  {Primitive::sigmoid, kNan, kNan}, {Primitive::sigmoid, 0, 0.5f},
+           {Primitive::erf, kInf, 1},       {Primitive::erf, -kInf, -1},      {Primitive::erf, kNan, kNan},
+           {Primitive::erf, -0.0f, -0.0f},  {Primitive::gelu, kInf, kInf},    {Primitive::gelu, -kInf, kNan},
+           {Primitive::silu, -kInf, kNan},  {Primitive::neg, 0, -0.0f},       {Primitive::neg, kNan, kNan},
+           {Primitive::sign, -0.0f, 0},     {Primitive::sign, kNan, kNan},    {Primitive::ceil, -0.5f, -0.0f},
+           {Primitive::round, 2.5f, 2},     {Primitive::round, -0.5f, -0.0f}, {Primitive::hard_swish, kNan, kNan},
+           {Primitive::sqrt, -0.0f, -0.0f}, {Primitive::is_nan, kNan, 1},     {Primitive::softplus, kInf, kInf}}) {
     const float y = apply(isa(), c.primitive, std::vector<float>(19, c.x))[18];
     if (std::isnan(c.y)) {
       EXPECT_TRUE(std::isnan(y)) << static_cast<int>(c.primitive) << " of " << c.x << " is " << y;
