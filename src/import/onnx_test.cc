@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "import/onnx.h"
+
+#include "import/import_test_util.h"
+
+namespace mj::onnx {
+namespace {
+
+using namespace test;
+
+Bytes add_model() {
+  GraphBuilder graph;
+  graph.input("x", {"N", 3}).initializer(floats("w", {3}, {1, 2, 3})).node("Add", {"x", "w"}, {"y"}).output("y");
+  return model(graph);
+}
+
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(import, names_types_and_header) {
+  Result<Model> model = import_model(add_model());
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(model->opset, 17);
+  EXPECT_EQ(model->producer, "test");
+  const mj::Graph& graph = model->graph;
+  ASSERT_EQ(graph.inputs.size(), 1u);
+  EXPECT_EQ(graph.value(graph.inputs[0]).name, "x");
+  EXPECT_EQ(to_string(graph.type(graph.inputs[0])), "f32[N,3]");
+  ASSERT_EQ(graph.outputs.size(), 1u);
+  EXPECT_EQ(graph.value(graph.outputs[0]).name, "y");
+  EXPECT_EQ(to_string(graph.type(graph.outputs[0])), "f32[N,3]");
+  EXPECT_EQ(model->hash, import_model(add_model())->hash);
+}
+
+TEST(import, dimensions_without_a_name_become_symbols_of_their_own) {
+  GraphBuilder graph;
+  graph.input("a", {"N", "", "?", -1})
+      .input("b", {"N", "a.1"})
+      .input_without_shape("c")
+      .node("Relu", {"a"}, {"y"})
+      .output("y");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const mj::Graph& g = model->graph;
+  EXPECT_EQ(g.shape(g.inputs[0])[0], g.shape(g.inputs[1])[0]);
+  EXPECT_NE(g.shape(g.inputs[0])[1], g.shape(g.inputs[0])[2]);
+  EXPECT_NE(g.shape(g.inputs[0])[2], g.shape(g.inputs[0])[3]);
+  EXPECT_NE(g.shape(g.inputs[0])[1], g.shape(g.inputs[1])[1]) << "a made-up symbol took a name of the model";
+  EXPECT_FALSE(g.type(g.inputs[2]).ranked());
+}
+
+TEST(import, an_initializer_that_is_an_input_is_a_constant) {
+  GraphBuilder graph;
+  graph.input("x", {2})
+      .input("w", {2})
+      .initializer(floats("w", {2}, {1, 2}))
+      .node("Mul", {"x", "w"}, {"y"})
+      .output("y");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(model->graph.inputs.size(), 1u);
+}
+
+TEST(import, outputs_keep_their_names) {
+  GraphBuilder graph;
+  graph.input("x", {2})
+      .initializer(floats("w", {2}, {1, 2}))
+      .node("Identity", {"x"}, {"same"})
+      .node("Relu", {"x"}, {"r"})
+      .node("Identity", {"r"}, {"also"})
+      .output("same")
+      .output("r")
+      .output("also")
+      .output("w");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const mj::Graph& g = model->graph;
+  std::string names;
+  for (ValueId id : g.outputs) names += g.value(id).name + " ";
+  EXPECT_EQ(names, "same r also w ");
+  EXPECT_EQ(g.value(g.inputs[0]).name, "x");
+}
+
+TEST(import, all_unsupported_operators_at_once) {
+  GraphBuilder graph;
+  graph.input("x", {2})
+      .node("Foo", {"x"}, {"a"}, {}, "foo_0", "custom")
+      .node("Relu", {"a"}, {"b"})
+      .node("Foo", {"b"}, {"c"}, {}, "foo_1", "custom")
+      .node("NoSuchThing", {"c"}, {"d"})
+      .node("Mystery", {"d"}, {"y"}, {}, "m", "unlisted.domain")
+      .output("y");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_FALSE(model.ok());
+  EXPECT_EQ(model.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(model.error().message,
+            "the model uses operators that are not supported:\n"
+            "  Foo (custom, opset 1); 2 nodes: foo_0 (Foo), foo_1 (Foo)\n"
+            "  NoSuchThing (ai.onnx, opset 17); 1 node: #3 of type NoSuchThing\n"
+            "  Mystery (unlisted.domain, a domain without opset); 1 node: m (Mystery)");
+}
+
+TEST(import, opsets_that_we_do_not_know) {
+  GraphBuilder graph;
+  graph.input("x", {2}).node("Relu", {"x"}, {"y"}).output("y");
+  EXPECT_TRUE(holds(error_of(model(graph, 6)), "opset 6"));
+  EXPECT_TRUE(holds(error_of(model(graph, 999)), "opset 999"));
+  EXPECT_EQ(error_of(model(graph, 7)), "no error");
+}
+
+TEST(import, cycles_and_unknown_names) {
+  GraphBuilder cycle;
+  cycle.input("x", {2}).node("Add", {"x", "b"}, {"a"}, {}, "first").node("Relu", {"a"}, {"b"}).output("b");
+  EXPECT_TRUE(holds(error_of(model(cycle)), "first (Add): 'b' is not defined")) << error_of(model(cycle));
+  GraphBuilder twice;
+  twice.input("x", {2}).node("Relu", {"x"}, {"y"}).node("Abs", {"x"}, {"y"}).output("y");
+  EXPECT_TRUE(holds(error_of(model(twice)), "'y' is defined twice"));
+  GraphBuilder missing;
+  missing.input("x", {2}).node("Relu", {"x"}, {"y"}).output("z");
+  EXPECT_TRUE(holds(error_of(model(missing)), "'z' is not defined"));
+}
+
+TEST(import, errors_name_the_node_and_what_was_found) {
+  GraphBuilder graph;
+  graph.input("x", {2, 3}).node("Softmax", {"x"}, {"y"}, {{"axis", 5}}, "probs").output("y");
+  EXPECT_TRUE(holds(error_of(model(graph)), "probs (Softmax)")) << error_of(model(graph));
+  GraphBuilder typed;
+  typed.input("x", {2, 3}).node("Softmax", {"x"}, {"y"}, {{"axis", 1.0f}}, "probs").output("y");
+  EXPECT_TRUE(holds(error_of(model(typed)), "attribute 'axis' must be of type int, got float"));
+  GraphBuilder unknown;
+  unknown.input("x", {2, 3}).node("Relu", {"x"}, {"y"}, {{"slope", 1}}, "r").output("y");
+  EXPECT_TRUE(holds(error_of(model(unknown)), "attribute 'slope' is not known"));
+  GraphBuilder two_outputs;
+  two_outputs.input("x", {2, 3}).node("Relu", {"x"}, {"y", "z"}, {}, "r").output("y");
+  EXPECT_TRUE(holds(error_of(model(two_outputs)), "output 1 ('z')"));
+}
+
+// --- functions
+
+TEST(import, functions_are_inlined_with_their_attributes) {
+  const std::vector<Bytes> functions{
+      function("custom", "Leaky", {"a"}, {"r"}, {"slope"},
+               {node("LeakyRelu", {"a"}, {"t"}, {Attribute::reference("alpha", "slope", 1)}), node("Neg", {"t"}, {"r"})})};
+  GraphBuilder graph;
+  graph.input("x", {2})
+      .node("Leaky", {"x"}, {"m"}, {{"slope", 0.25f}}, "f1", "custom")
+      .node("Leaky", {"m"}, {"y"}, {}, "f2", "custom")
+      .output("y");
+  Result<Model> model = import_model(test::model(graph, 17, functions));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(ops_of(model->graph), "leaky_relu {alpha=0.25}; neg; leaky_relu; neg");
+  EXPECT_EQ(model->graph.value(model->graph.outputs[0]).name, "y");
+}
+
+TEST(import, functions_that_call_themselves_are_refused) {
+  const std::vector<Bytes> functions{
+      function("custom", "A", {"a"}, {"r"}, {}, {node("B", {"a"}, {"r"}, {}, "b", "custom")}),
+      function("custom", "B", {"a"}, {"r"}, {}, {node("A", {"a"}, {"r"}, {}, "a", "custom")})};
+  GraphBuilder graph;
+  graph.input("x", {2}).node("A", {"x"}, {"y"}, {}, "start", "custom").output("y");
+  EXPECT_TRUE(holds(error_of(model(graph, 17, functions)), "calls itself"));
+}
+
+TEST(import, functions_that_multiply_run_out_of_budget) {
+  std::vector<Bytes> functions;
+  functions.push_back(function("custom", "F0", {"a"}, {"r"}, {}, {node("Relu", {"a"}, {"r"})}));
+  for (int i = 1; i < 40; ++i) {
+    const std::string inner = "F" + std::to_string(i - 1);
+    functions.push_back(function("custom", "F" + std::to_string(i), {"a"}, {"r"}, {},
+                                 {node(inner, {"a"}, {"t"}, {}, "", "custom"), node(inner, {"t"}, {"r"}, {}, "", "custom")}));
+  }
+  GraphBuilder graph;
+  graph.input("x", {2}).node("F39", {"x"}, {"y"}, {}, "start", "custom").output("y");
+  ImportOptions options;
+  options.limits.nodes = 1000;
+  Result<Model> result = import_model(model(graph, 17, functions), std::nullopt, options);
+  ASSERT_FALSE(result.ok());
+  EXPECT_TRUE(holds(result.error().message, "more than 1000 nodes"));
+}
+
+// --- If
+
+Bytes branch(const std::string& op, const std::string& input, const std::string& output) {
+  GraphBuilder graph;
+  return graph.node(op, {input}, {output}).output(output).bytes;
+}
+
+TEST(import, both_branches_of_an_if_take_the_same_captures) {
+  GraphBuilder then_branch, else_branch;
+  then_branch.node("Add", {"x", "w"}, {"t"}).output("t");
+  else_branch.initializer(floats("k", {1}, {2})).node("Mul", {"z", "k"}, {"e"}).output("e");
+  GraphBuilder graph;
+  graph.input("c", {}, kBool)
+      .input("x", {"N", 2})
+      .input("z", {4, 2})
+      .initializer(floats("w", {2}, {1, 2}))
+      .node("If", {"c"}, {"y"},
+            {Attribute::graph("then_branch", then_branch.bytes), Attribute::graph("else_branch", else_branch.bytes)}, "choose")
+      .output("y");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const mj::Graph& g = model->graph;
+  ASSERT_EQ(ops_of(g), "if");
+  const Node& node = g.node(g.order()[0]);
+  EXPECT_EQ(node.inputs, (std::vector<ValueId>{g.inputs[0], g.inputs[1], g.inputs[2]})) << "constants are not captured";
+  ASSERT_EQ(node.regions.size(), 2u);
+  EXPECT_EQ(node.regions[0].inputs.size(), 2u);
+  EXPECT_EQ(node.regions[1].inputs.size(), 2u);
+  EXPECT_EQ(ops_of(node.regions[0]), "add");
+  EXPECT_EQ(ops_of(node.regions[1]), "mul");
+  EXPECT_EQ(g.type(g.outputs[0]).rank(), 2);
+}
+
+TEST(import, ifs_that_do_not_agree) {
+  GraphBuilder integers;
+  integers.node("Cast", {"x"}, {"t"}, {{"to", kInt64}}).output("t");
+  const auto with = [&](const Bytes& then_branch, const Bytes& else_branch) {
+    GraphBuilder graph;
+    graph.input("c", {}, kBool)
+        .input("x", {2})
+        .node("If", {"c"}, {"y"},
+              {Attribute::graph("then_branch", then_branch), Attribute::graph("else_branch", else_branch)}, "choose")
+        .output("y");
+    return model(graph);
+  };
+  EXPECT_EQ(error_of(with(branch("Relu", "x", "r"), branch("Abs", "x", "r"))), "no error");
+  EXPECT_TRUE(holds(error_of(with(integers.bytes, branch("Relu", "x", "r"))), "i64[2] in one branch"));
+  EXPECT_TRUE(holds(error_of(with(branch("Relu", "nothing", "r"), branch("Relu", "x", "r"))), "'nothing' is not defined"));
+  EXPECT_TRUE(holds(error_of(with(branch("Foo", "x", "r"), branch("Relu", "x", "r"))), "Foo (ai.onnx, opset 17)"));
+  EXPECT_TRUE(holds(error_of(with(branch("Relu", "x", "r"), GraphBuilder().bytes)), "outputs"));
+}
+
+// "squeeze it if it is 1": only the branch that fits what follows can have been meant.
+TEST(import, a_branch_that_cannot_be_followed_is_not_taken) {
+  GraphBuilder squeeze, leave;
+  squeeze.node("Squeeze", {"x", "axis"}, {"s"}).output("s");
+  leave.node("Identity", {"x"}, {"i"}).output("i");
+  const auto with = [&](const std::vector<AxisDim>& dims, const std::string& next) {
+    GraphBuilder graph;
+    graph.input("x", dims)
+        .initializer(int64s("axis", {1}))
+        .initializer(int64s("one", {1}))
+        .initializer(floats("w", {3, 4}, Floats(12, 1)))
+        .node("Shape", {"x"}, {"shape"})
+        .node("Gather", {"shape", "axis"}, {"length"})
+        .node("Equal", {"length", "one"}, {"is_one"})
+        .node("Squeeze", {"is_one"}, {"c"})
+        .node("If", {"c"}, {"t"}, {Attribute::graph("then_branch", squeeze.bytes), Attribute::graph("else_branch", leave.bytes)})
+        .node(next, next == "Gemm" ? Strings{"t", "w"} : Strings{"t"}, {"y"})
+        .output("y");
+    Result<Model> result = import_model(model(graph));
+    if (!result.ok()) return result.error().message;
+    const std::string ops = ops_of(result->graph);
+    return ops.substr(ops.find("; ", ops.find("equal; ")) + 2) + " : " +
+           to_string(result->graph.type(result->graph.outputs[0]));
+  };
+  EXPECT_EQ(with({"N", 1, 3}, "Gemm"), "squeeze; squeeze {axes=[1]}; gemm : f32[N,4]") << "known";
+  EXPECT_EQ(with({"N", 2, 3}, "Identity"), "squeeze; identity : f32[N,2,3]") << "known";
+  EXPECT_EQ(with({"N", "L", 3}, "Gemm"), "squeeze; squeeze {axes=[1]}; gemm : f32[N,4]") << "gemm takes a matrix";
+  EXPECT_EQ(with({"N", "L", 3}, "Identity"), "squeeze; if : f32[?]") << "either will do";
+}
+
+// --- malformed
+
+TEST(import, truncations_and_flipped_bits_give_errors_of_ours) {
+  const Bytes bytes = add_model();
+  for (size_t size = 0; size < bytes.size(); ++size) (void)import_model(bytes.substr(0, size)).ok();
+  for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    Bytes flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    (void)import_model(flipped).ok();
+  }
+}
+
+TEST(import, sparse_initializers_are_refused_by_name) {
+  GraphBuilder graph;
+  graph.input("x", {2});
+  graph.add(15, message([](auto& w) { w.add_message(1, floats("sparse_w", {1}, {1})); }));
+  graph.node("Relu", {"x"}, {"y"}).output("y");
+  EXPECT_TRUE(holds(error_of(model(graph)), "'sparse_w' is sparse"));
+}
+
+}  // namespace
+}  // namespace mj::onnx

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+#include <limits>
+
+#include "import/ops/irregular.h"
+
+namespace mj::onnx {
+
+// Without a cache of keys and values; its mask may be bool (true: seen) or added.
+void import_attention(NodeImport& node) {
+  node.inputs_between(3, 4);
+  node.outputs_at_most(1);
+  node.ignore("softmax_precision");       // f32 or wider here
+  node.ignore("qk_matmul_output_mode");  // of an output that is refused
+  if (node.number("softcap", 0) != 0) return node.unsupported("softcap is not 0");
+  const ValueId q = node.in(0), k = node.in(1);
+  const int64_t rank = node.rank(q);
+  if (node.failed() || node.rank(k) != rank || (rank != 3 && rank != 4)) {
+    return node.fail("its inputs must all have 3 or all 4 dims");
+  }
+  const bool split = rank == 4;
+  int64_t heads = node.integer("q_num_heads", 0), kv_heads = node.integer("kv_num_heads", 0);
+  const Shape &q_shape = *node.type(q).shape, &k_shape = *node.type(k).shape;
+  if (split) {
+    if (!q_shape[1].constant() || !k_shape[1].constant()) return node.unsupported("the number of heads must be known");
+    heads = *q_shape[1].constant();
+    kv_heads = *k_shape[1].constant();
+  }
+  const bool causal = node.flag("is_causal", false);
+  const size_t rows = split ? 2 : 1;
+  // With fewer queries than keys ONNX lines them up at the first key, we at the last.
+  if (causal && equal(q_shape[rows], k_shape[rows]) != Tri::yes) {
+    return node.unsupported("is_causal with another number of queries than keys");
+  }
+  std::vector<ValueId> inputs{q, k, node.in(2)};
+  if (node.has(3)) {
+    ValueId mask = node.in(3);
+    if (node.dtype(mask) == DType::boolean) {
+      const DType dtype = node.dtype(q);
+      mask = node.emit(op("where"), {mask, node.scalar(0, dtype),
+                                     node.scalar(-std::numeric_limits<double>::infinity(), dtype)});
+    }
+    inputs.push_back(mask);
+  }
+  node.finish(op("attention", {{0, "heads", heads},
+                               {0, "kv_heads", kv_heads},
+                               {0, "scale", node.number("scale", 0)},
+                               {0, "causal", causal},
+                               {0, "layout", std::string(split ? "bhsd" : "bshd")}}),
+              inputs);
+}
+
+}  // namespace mj::onnx

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "import/importer.h"
+#include "import/ops/irregular.h"
+
+namespace mj::onnx {
+
+// A condition that is known already changes nothing here: both branches are kept, a pass picks one.
+void import_if(NodeImport& node) { node.importer.import_if(node); }
+
+}  // namespace mj::onnx

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantized operators, spelled out with quantize_linear, dequantize_linear and integer maths.
+#include "import/ops/irregular.h"
+
+namespace mj::onnx {
+namespace {
+
+// x as i32, less its zero point.
+ValueId centered(NodeImport& node, size_t x, size_t zero_point) {
+  const Op to_i32 = op("cast", {{0, "to", DType::i32}});
+  const ValueId wide = node.emit(to_i32, {node.in(x)});
+  if (!node.has(zero_point)) return wide;
+  return node.emit(op("sub"), {wide, node.emit(to_i32, {node.in(zero_point)})});
+}
+
+ValueId dequantized(NodeImport& node, size_t x, int64_t axis) {
+  return node.emit(op("dequantize_linear", {{0, "axis", axis}}), {node.in(x), node.in(x + 1), node.in(x + 2)});
+}
+
+void require_one_number(NodeImport& node, size_t input) {
+  if (!node.has(input)) return;
+  const Type& type = node.type(node.in(input));
+  if (type.ranked() && element_count(*type.shape) != Dim(1)) {
+    node.unsupported("input {} must be one number, got {}", input, to_string(type));
+  }
+}
+
+}  // namespace
+
+// scale = (max(x, 0) - min(x, 0)) / 255, zero point = saturate(round(-min / scale)); a tensor of zeros has scale 1
+void import_dynamic_quantize_linear(NodeImport& node) {
+  node.inputs_between(1, 1);
+  node.outputs_at_most(3);
+  const ValueId x = node.in(0);
+  const DType dtype = node.dtype(x);
+  const auto all = [&](const char* name) { return node.emit(op(name, {{0, "keepdims", false}}), {x}); };
+  const ValueId zero = node.scalar(0, dtype);
+  const ValueId low = node.emit(op("min"), {all("reduce_min"), zero});
+  const ValueId high = node.emit(op("max"), {all("reduce_max"), zero});
+  const ValueId range = node.emit(op("sub"), {high, low});
+  const ValueId spread = node.emit(op("div"), {range, node.scalar(255, dtype)});
+  const ValueId flat = node.emit(op("equal"), {range, zero});
+  const ValueId scale = node.emit(op("where"), {flat, node.scalar(1, dtype), spread});
+  const ValueId point = node.emit(op("round"), {node.emit(op("neg"), {node.emit(op("div"), {low, scale})})});
+  const ValueId clipped = node.emit(op("clip", {{0, "min", 0.0f}, {0, "max", 255.0f}}), {point});
+  const ValueId zero_point = node.emit(op("cast", {{0, "to", DType::u8}}), {clipped});
+  node.output(0, node.emit(op("quantize_linear"), {x, scale, zero_point}));
+  node.output(1, scale);
+  node.output(2, zero_point);
+}
+
+void import_matmul_integer(NodeImport& node) {
+  node.inputs_between(2, 4);
+  require_one_number(node, 2);  // one for each row would have to be a column
+  node.finish(op("matmul"), {centered(node, 0, 2), centered(node, 1, 3)});
+}
+
+void import_conv_integer(NodeImport& node) {
+  node.inputs_between(2, 4);
+  node.ignore("kernel_shape");
+  require_one_number(node, 2);
+  require_one_number(node, 3);
+  node.finish(node.op("conv"), {centered(node, 0, 2), centered(node, 1, 3)});
+}
+
+// Inputs a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.
+void import_qlinear_matmul(NodeImport& node) {
+  node.inputs_between(8, 8);
+  require_one_number(node, 1);
+  require_one_number(node, 6);
+  const ValueId product = node.emit(op("matmul"), {dequantized(node, 0, -1), dequantized(node, 3, -1)});
+  node.finish(op("quantize_linear"), {product, node.in(6), node.in(7)});
+}
+
+// Inputs x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, bias in units of x_scale * w_scale.
+void import_qlinear_conv(NodeImport& node) {
+  node.inputs_between(8, 9);
+  node.ignore("kernel_shape");
+  require_one_number(node, 1);
+  require_one_number(node, 6);
+  std::vector<ValueId> inputs{dequantized(node, 0, 1), dequantized(node, 3, 0)};
+  if (node.has(8)) {
+    const ValueId scale = node.emit(op("mul"), {node.in(1), node.in(4)});
+    const ValueId bias = node.emit(op("cast", {{0, "to", node.dtype(scale)}}), {node.in(8)});
+    inputs.push_back(node.emit(op("mul"), {bias, scale}));
+  }
+  node.finish(op("quantize_linear"), {node.emit(node.op("conv"), inputs), node.in(6), node.in(7)});
+}
+
+}  // namespace mj::onnx
