@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/kernel.h"
+#include "problem/choice.h"
 
 namespace mj {
 
@@ -20,6 +21,12 @@ using Refusal = std::optional<std::string>;
 struct Packed {
   std::vector<Tensor> tensors;  // stored in the engine, handed to RunRow::make in this order
   std::vector<int> consumed;    // inputs of the problem that the kernel no longer reads
+};
+
+// What tuning hands to lowering.
+struct Chosen {
+  Choice choice;
+  Packed packed;
 };
 
 struct SelectRow {

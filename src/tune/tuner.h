@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/thread_pool.h"
-#include "engine/build/lower.h"
+#include "kernels/select.h"
 #include "tune/cache.h"
 
 namespace mj {

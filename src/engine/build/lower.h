@@ -10,11 +10,6 @@
 
 namespace mj {
 
-struct Chosen {
-  Choice choice;
-  Packed packed;
-};
-
 // Picks the tactic of a problem and packs its constants. `constants[i]` is present where problem.inputs[i].constant.
 using Chooser = std::function<Result<Chosen>(const Problem& problem, std::span<const Tensor> constants)>;
 
