@@ -31,6 +31,13 @@ ctests() {
     --output-junit "$results/$stage/ctest.xml" "$@" || true # the tally decides
 }
 
+# end_to_end STAGE PRESET: whole programs through the preset's millijoule.
+end_to_end() {
+  need_python test
+  record "$1" build build_target "$2" shipped || return 0
+  MILLIJOULE=$PWD/build/$2/millijoule $python -m pytest -q test/e2e --junitxml="$results/$1/pytest.xml" || true
+}
+
 for stage in "$@"; do
   say "stage $stage ($(date +%H:%M:%S))"
   mkdir -p "$results/$stage/gtest"
@@ -41,18 +48,17 @@ for stage in "$@"; do
       record checks format sh scripts/format.sh --check || true
       ;;
     unit) ctests unit release all -LE checks --timeout 600 ;;
-    e2e)
-      need_python test
-      if record e2e build build_target release shipped; then
-        MILLIJOULE=$PWD/build/release/millijoule $python -m pytest -q test/e2e --junitxml="$results/e2e/pytest.xml" || true
-      fi
-      ;;
+    e2e) end_to_end e2e release ;;
     aarch64)
       need cross
       sh scripts/cross_root.sh
       ctests aarch64 aarch64 all -LE checks --timeout 1500
       ;;
-    asan) UBSAN_OPTIONS=print_stacktrace=1 ctests asan asan all -LE checks --timeout 1500 ;;
+    asan)
+      export UBSAN_OPTIONS=print_stacktrace=1
+      ctests asan asan all -LE checks --timeout 1500
+      end_to_end asan asan
+      ;;
     tsan)
       # g++ 12's ThreadSanitizer cannot start where the kernel randomises more than 28 bits of the address space.
       if setarch -R true 2>/dev/null; then runner="setarch -R"; fi
