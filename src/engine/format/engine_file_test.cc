@@ -147,6 +147,21 @@ TEST(EngineFile, UnsoundManifestsAreRefused) {
   EXPECT_TRUE(verify(example_manifest()).ok()) << verify(example_manifest()).error().message;
 }
 
+TEST(EngineFile, DimsOfARunAreChecked) {
+  const Plan plan = example_plan();
+  const std::vector<bool> known(plan.tensors.size(), false);
+  std::vector<std::vector<int64_t>> dims = {{2, 4}, {4, 3}, {2, 3}, {6}, {}, {2, 3}, {2, 3}, {2}};
+  EXPECT_TRUE(verify_dims(plan, dims, known).ok()) << verify_dims(plan, dims, known).error().message;
+  dims[3] = {7};
+  EXPECT_FALSE(verify_dims(plan, dims, known).ok());
+  dims[3] = {9};
+  dims[2] = {3, 3};  // the alias fits, but two rows give two rows
+  EXPECT_FALSE(verify_dims(plan, dims, known).ok());
+  std::vector<bool> late = known;
+  late[2] = late[3] = true;
+  EXPECT_TRUE(verify_dims(plan, dims, late).ok());
+}
+
 TEST(EngineFile, BranchesNestedTooDeepAreRefused) {
   Plan plan;
   plan.tensors = {{"c", PlanTensor::Kind::input, DType::boolean, Shape{}, kNoTensor, {}}};

@@ -2,6 +2,9 @@
 // What a manifest and its plans must satisfy before anything walks them; they may come from a hostile file.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "base/result.h"
 #include "engine/format/manifest.h"
 
@@ -13,11 +16,15 @@ inline constexpr int kMaxPlanDepth = 16;  // of branches within branches
 // every symbol is bound somewhere; operands agree with their tensors in dtype and dims; a kernel's outputs have the
 // dtypes, and as far as that is known now the dims, that its operator and body give for its inputs.
 //
-// What depends on the shapes of a run stays with the executor, which must check it when it plans for them: that all
-// dims evaluate and are not negative, that inputs (also those of branches) fit their declared types, that an alias has
-// the size of its source, that a kernel's outputs have the dims that its operator gives; and a row must check that
-// packed tensors are as large as it expects.
+// What depends on the shapes of a run stays with the executor: that all dims evaluate and are not negative, that inputs
+// (also those of branches) fit their declared types, that a row's packed tensors are as large as it expects; and, by a
+// call of verify_dims(), the rest.
 Result<void> verify(const Plan& plan);
+// For the dims of one run, of each tensor (those that are late are not known yet and are left out): an alias has the
+// size of its source, and a kernel's outputs have the dims that its operator and body give for its inputs. Kernels
+// write what their operator says, so this is what keeps them inside their memory.
+Result<void> verify_dims(const Plan& plan, std::span<const std::vector<int64_t>> dims, const std::vector<bool>& late);
+
 // Also: every target's plan has the engine's ports; names, profiles and samples make sense.
 Result<void> verify(const Manifest& manifest);
 
