@@ -2,6 +2,7 @@
 // The energy block of a report: joules where a meter reads them, a model's under another name, and grams of CO2.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
