@@ -2,6 +2,7 @@
 // Writes tiny ONNX files for tests. Messages are strings; every function returns the serialized message it names.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <protozero/pbf_writer.hpp>
 #include <string>
