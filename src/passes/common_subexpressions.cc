@@ -22,6 +22,15 @@ std::string key(const Node& node) {
          fmt::format(" {} {}", node.outputs.size(), node.epilogue.params.empty() ? "" : to_string(node.epilogue));
 }
 
+// Hashing hundreds of megabytes of weights would cost more than finding two alike could gain; those that share their
+// bytes are one all the same.
+constexpr int64_t kMaxHashedBytes = 1 << 16;
+
+uint64_t hash_of(const Tensor& tensor) {
+  if (tensor.bytes() > kMaxHashedBytes) return std::hash<const void*>()(tensor.raw());
+  return hash64({static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())});
+}
+
 bool merge_constants(Graph& graph) {
   std::unordered_map<uint64_t, std::vector<ValueId>> by_hash;
   bool changed = false;
@@ -30,9 +39,7 @@ bool merge_constants(Graph& graph) {
     if (!value.is_constant() || value.users.empty()) continue;
     const Tensor& tensor = value.info.constant;
     if (tensor.dtype() == DType::string) continue;
-    const std::span<const std::byte> bytes(static_cast<const std::byte*>(tensor.raw()),
-                                           static_cast<size_t>(tensor.bytes()));
-    std::vector<ValueId>& same = by_hash[hash64(bytes)];
+    std::vector<ValueId>& same = by_hash[hash_of(tensor)];
     const auto found = std::find_if(same.begin(), same.end(),
                                     [&](ValueId other) { return identical(graph.value(other).info.constant, tensor); });
     if (found == same.end()) {

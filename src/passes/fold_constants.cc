@@ -73,6 +73,7 @@ Result<bool> fold(Graph& graph, NodeId id, const PassContext& context) {
   std::vector<Tensor> inputs;
   for (ValueId input : node.inputs) inputs.push_back(input == kAbsent ? Tensor() : graph.value(input).info.constant);
   Result<std::vector<Tensor>> results = evaluate(node.op, inputs, static_cast<int>(outputs.size()));
+  if (!results.ok() && node.op.info().bind) return false;  // its sizes wait for symbols
   if (!results.ok()) return results.error().in(node.origin.empty() ? graph.value(outputs[0]).name : node.origin[0]);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if ((*results)[i].present()) changed |= replace_by_constant(graph, outputs[i], std::move((*results)[i]));

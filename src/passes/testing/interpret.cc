@@ -42,6 +42,13 @@ Tensor random_tensor(const Type& type, const Bindings& bindings, std::mt19937& r
   return tensor;
 }
 
+// Dimensions that only running tells are symbols from then on.
+void bind_new_symbols(const Type& type, const Tensor& result, Bindings& bindings) {
+  for (size_t d = 0; type.shape && d < type.shape->size(); ++d) {
+    if (const auto symbol = (*type.shape)[d].symbol_name()) bindings.emplace(*symbol, result.dims()[d]);
+  }
+}
+
 std::string compare(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || a.dims() != b.dims()) return to_string(a, 0) + " and " + to_string(b, 0);
   if (!is_float(a.dtype())) return identical(a, b) ? "" : to_string(a) + " and " + to_string(b);
@@ -57,7 +64,8 @@ std::string compare(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-Result<std::vector<Tensor>> interpret(const Graph& graph, std::span<const Tensor> inputs, const Bindings& bindings) {
+Result<std::vector<Tensor>> interpret(const Graph& graph, std::span<const Tensor> inputs, const Bindings& outer) {
+  Bindings bindings = outer;
   std::vector<Tensor> values(static_cast<size_t>(graph.value_count()));
   for (ValueId id = 0; id < graph.value_count(); ++id) {
     values[static_cast<size_t>(id)] = graph.value(id).info.constant;
@@ -70,6 +78,7 @@ Result<std::vector<Tensor>> interpret(const Graph& graph, std::span<const Tensor
     Result<std::vector<Tensor>> results = run_node(node, args, bindings);
     if (!results.ok()) return results.error().in(graph.value(node.outputs[0]).name);
     for (size_t i = 0; i < node.outputs.size(); ++i) {
+      bind_new_symbols(graph.type(node.outputs[i]), (*results)[i], bindings);
       values[static_cast<size_t>(node.outputs[i])] = std::move((*results)[i]);
     }
   }
