@@ -56,25 +56,26 @@ struct Taps {
 
 struct Axis {
   int64_t in, out;
-  double scale, roi_start, roi_end;
+  float scale, roi_start, roi_end;
 };
 
-double coordinate(const Resize& op, const Axis& a, double o) {
+// In f32, as every implementation of ONNX does it: a more exact place would round to another neighbour.
+float coordinate(const Resize& op, const Axis& a, float o) {
   const std::string& mode = op.coordinate_transformation_mode;
-  const auto in = static_cast<double>(a.in), out = static_cast<double>(a.out);
+  const auto in = static_cast<float>(a.in), out = static_cast<float>(a.out);
   if (mode == "asymmetric") return o / a.scale;
   if (mode == "align_corners") return a.out == 1 ? 0 : o * (in - 1) / (out - 1);
-  if (mode == "pytorch_half_pixel") return a.out == 1 ? 0 : (o + 0.5) / a.scale - 0.5;
-  if (mode == "tf_half_pixel_for_nn") return (o + 0.5) / a.scale;
+  if (mode == "pytorch_half_pixel") return a.out == 1 ? 0 : (o + 0.5f) / a.scale - 0.5f;
+  if (mode == "tf_half_pixel_for_nn") return (o + 0.5f) / a.scale;
   if (mode == "half_pixel_symmetric") {
-    const double adjustment = out / (a.scale * in);
-    return in / 2 * (1 - adjustment) + (o + 0.5) / a.scale - 0.5;
+    const float adjustment = out / (a.scale * in);
+    return in / 2 * (1 - adjustment) + (o + 0.5f) / a.scale - 0.5f;
   }
   if (mode == "tf_crop_and_resize") {
-    if (a.out == 1) return 0.5 * (a.roi_start + a.roi_end) * (in - 1);
+    if (a.out == 1) return 0.5f * (a.roi_start + a.roi_end) * (in - 1);
     return a.roi_start * (in - 1) + o * (a.roi_end - a.roi_start) * (in - 1) / (out - 1);
   }
-  return (o + 0.5) / a.scale - 0.5;
+  return (o + 0.5f) / a.scale - 0.5f;
 }
 
 double nearest(const std::string& mode, double x) {
@@ -92,7 +93,7 @@ double cubic(double a, double x) {
 
 Taps taps_of(const Resize& op, const Axis& a, int64_t o) {
   Taps t;
-  const double x = coordinate(op, a, static_cast<double>(o));
+  const double x = coordinate(op, a, static_cast<float>(o));
   if (op.coordinate_transformation_mode == "tf_crop_and_resize" && (x < 0 || x > static_cast<double>(a.in - 1))) {
     t.outside = true;
     return t;
@@ -105,7 +106,7 @@ Taps taps_of(const Resize& op, const Axis& a, int64_t o) {
     return t;
   }
   // Antialiasing widens the kernel by how much the image shrinks.
-  const double stretch = op.antialias && a.scale < 1 ? a.scale : 1;
+  const double stretch = op.antialias && a.scale < 1 ? static_cast<double>(a.scale) : 1.0;
   const double reach = (op.mode == "linear" ? 1 : 2) / stretch;
   double sum = 0;
   for (double at = std::floor(x - reach) + 1; at < x + reach; ++at) {
@@ -199,8 +200,11 @@ Result<void> Resize::reference(std::span<const Tensor> in, std::span<Tensor> out
   std::vector<double> image = widened(in[0]);
   std::vector<int64_t> dims = in[0].dims();
   for (size_t i = 0; i < at.size(); ++i) {
-    Axis axis{dims[at[i]], out[0].dims()[at[i]], static_cast<double>(scales[i]), 0, 1};
-    if (roi.size() == 2 * at.size()) axis.roi_start = roi[i], axis.roi_end = roi[at.size() + i];
+    Axis axis{dims[at[i]], out[0].dims()[at[i]], scales[i], 0, 1};
+    if (roi.size() == 2 * at.size()) {
+      axis.roi_start = static_cast<float>(roi[i]);
+      axis.roi_end = static_cast<float>(roi[at.size() + i]);
+    }
     if (axis.in == axis.out && scales[i] == 1 && coordinate_transformation_mode != "tf_crop_and_resize") continue;
     const AxisView view = AxisView::of(dims, static_cast<int64_t>(at[i]));
     std::vector<double> next(static_cast<size_t>(view.outer * axis.out * view.inner));
