@@ -15,7 +15,7 @@ void multiply_task(const Microkernels& kernels, const Gemm& g, const Grid& grid,
   const Range rows = part(g.m, kernels.mr, grid.row_blocks, task / grid.col_blocks);
   const Range cols = part(g.n, kernels.nr, grid.col_blocks, task % grid.col_blocks);
   const float* pointers[kRowsOnStack];
-  for (int64_t i = rows.begin; i < rows.end; ++i) pointers[i - rows.begin] = g.a + i * g.lda;
+  for (int64_t i = rows.begin; i < rows.end; ++i) pointers[i - rows.begin] = g.rows ? g.rows[i] : g.a + i * g.lda;
   Block b{};
   b.rows = pointers;
   b.channels = g.k;
@@ -101,7 +101,7 @@ void batched_gemm(ThreadPool& pool, Isa isa, const BatchedGemm& g, void* workspa
   const BatchScratch scratch = batch_scratch(kernels, g, pool.threads());
   const int64_t panels = panels_of(kernels, g.n);
   const auto prepare = [&](int64_t i, float* space, int64_t first_panel, int64_t last_panel, bool with_a) {
-    Gemm one{g.m, g.n, g.k, g.a + i * g.stride_a, g.lda, space, g.c + i * g.stride_c, g.ldc, g.epilogue};
+    Gemm one{g.m, g.n, g.k, g.a + i * g.stride_a, g.lda, space, g.c + i * g.stride_c, g.ldc, g.epilogue, nullptr};
     pack_panels(kernels, g.b + i * g.stride_b, g.ldb, g.b_transposed, g.k, g.n, space, first_panel, last_panel);
     if (g.a_transposed) {
       one.a = space + scratch.packed_b;
@@ -117,7 +117,7 @@ void batched_gemm(ThreadPool& pool, Isa isa, const BatchedGemm& g, void* workspa
     const Grid grid = choose_grid(kernels, g.m, g.n, g.k, 1, 0);
     pool.run(g.batch, [&](int64_t i, int thread) {
       const Gemm one = prepare(i, space + thread * copy, 0, panels, true);
-      for (int64_t t = 0; t < grid.tasks(); ++t) multiply_task(kernels, one, grid, t, i * g.m);
+      for (int64_t t = 0; t < grid.tasks(); ++t) multiply_task(kernels, one, grid, t, g.first_row + i * g.m);
     });
     return;
   }
@@ -131,7 +131,7 @@ void batched_gemm(ThreadPool& pool, Isa isa, const BatchedGemm& g, void* workspa
   pool.run(g.batch * grid.tasks(), [&](int64_t t, int) {
     const int64_t i = t / grid.tasks();
     const Gemm one = prepare(i, space + i * copy, 0, 0, false);
-    multiply_task(kernels, one, grid, t % grid.tasks(), i * g.m);
+    multiply_task(kernels, one, grid, t % grid.tasks(), g.first_row + i * g.m);
   });
 }
 

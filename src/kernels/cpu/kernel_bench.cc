@@ -69,7 +69,8 @@ Buffer filled(int64_t size) {
 class ColdWeights {
  public:
   explicit ColdWeights(int64_t floats)
-      : floats_(floats), copies_(std::clamp<int64_t>(kBeyondCaches / std::max<int64_t>(1, floats), 1, 64)),
+      : floats_(floats),
+        copies_(std::clamp<int64_t>(kBeyondCaches / std::max<int64_t>(1, floats), 1, 64)),
         data_(static_cast<size_t>(floats_ * copies_)) {}
   float* first() { return data_.data(); }
   void replicate() {

@@ -47,6 +47,26 @@ struct DepthwiseArgs {
   float lo, hi;
 };
 
+// One row of nr LSTM units after the products: c = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c).
+struct LstmCellArgs {
+  const float* gates;     // [4][nr]: i, o, f, g before their activations
+  const float* peephole;  // i, o, f of these units, peephole_stride apart, or null
+  int64_t peephole_stride;
+  float* c;  // old state in, new state out
+  float* h;
+};
+
+// out[c] = maximum or sum of rows[t][c] over taps; a NaN among them makes the result NaN.
+struct PoolArgs {
+  const float* const* rows;
+  int64_t taps;
+  int64_t channels;
+  float* out;
+  bool average;
+  bool accumulate;  // go on from out
+  float divisor;    // of an average: applied at the end, unless 0
+};
+
 struct Microkernels {
   static constexpr int kMaxMr = 12;
   static constexpr int kMaxPanels = 4;
@@ -62,6 +82,8 @@ struct Microkernels {
   int wide_panels[kMaxMr];
 
   void (*depthwise)(const DepthwiseArgs&);
+  void (*lstm_cell)(const LstmCellArgs&);
+  void (*pool_pixel)(const PoolArgs&);
   // dst[k][nr] from rows: transposes `n` (<= nr) rows of length k with stride ld, zero-padding the tail.
   void (*pack_rows)(const float* rows, int64_t ld, int64_t n, int64_t k, float* dst);
   // Runs `iterations` rounds of independent multiply-adds in registers and returns their flops; for measuring the peak.

@@ -3,8 +3,10 @@
 #include "kernels/cpu/microkernels.h"
 
 #include "kernels/cpu/isa/depthwise.h"
+#include "kernels/cpu/isa/lstm_cell.h"
 #include "kernels/cpu/isa/pack_rows.h"
 #include "kernels/cpu/isa/peak_loop.h"
+#include "kernels/cpu/isa/pool_pixel.h"
 #include "kernels/cpu/isa/tile.h"
 
 namespace mj::cpu::MJ_ISA_NS {
@@ -24,6 +26,8 @@ const Microkernels kMicrokernels = {
      tile<8, 1, 2>, tile<9, 1, 2>, tile<10, 1, 2>, tile<11, 1, 2>, tile<12, 1, 2>},
     {4, 4, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1},
     depthwise,
+    lstm_cell,
+    pool_pixel,
     pack_rows,
     peak_loop};
 #elif defined(__AVX2__)
@@ -37,6 +41,8 @@ const Microkernels kMicrokernels = {
     {tile<1, 4, 2>, tile<2, 2, 2>, tile<3, 2, 2>, tile<4, 1, 2>, tile<5, 1, 2>, tile<6, 1, 2>},
     {4, 2, 2, 1, 1, 1},
     depthwise,
+    lstm_cell,
+    pool_pixel,
     pack_rows,
     peak_loop};
 #elif defined(__aarch64__)
@@ -51,6 +57,8 @@ const Microkernels kMicrokernels = {Isa::portable,
                                      tile<6, 1, 2>, tile<7, 1, 2>, tile<8, 1, 2>},
                                     {4, 4, 2, 2, 1, 1, 1, 1},
                                     depthwise,
+                                    lstm_cell,
+                                    pool_pixel,
                                     pack_rows,
                                     peak_loop};
 #else
@@ -63,6 +71,8 @@ const Microkernels kMicrokernels = {Isa::portable,
                                     {tile<1, 4, 2>, tile<2, 2, 2>, tile<3, 1, 2>, tile<4, 1, 2>},
                                     {4, 2, 1, 1},
                                     depthwise,
+                                    lstm_cell,
+                                    pool_pixel,
                                     pack_rows,
                                     peak_loop};
 #endif
