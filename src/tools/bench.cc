@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Latency and energy are measured apart: a sensor wants seconds of steady load, a latency wants none of its noise.
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <chrono>
