@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs one row on one problem as an engine would (pack, make, run) and compares with the reference row.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels/select.h"
+
+namespace mj {
+
+struct RowCase {
+  Problem problem;             // inputs and outputs may be left empty: they come from `inputs` and the reference
+  std::vector<Tensor> inputs;  // concrete; absent tensors for absent optional inputs
+  std::vector<bool> constant;  // which of them are known at build time; may be shorter
+};
+
+// Fills problem.inputs, then problem.outputs from what the reference computes.
+std::vector<Tensor> complete(RowCase& c);
+
+// The row's outputs. Fails the test if the row refuses or errs.
+std::vector<Tensor> run_row(const std::string& row, const RowCase& c, Isa isa, int threads);
+
+// Fails unless |got - want| <= tolerance * (1 + |want|) everywhere and NaNs and infinities agree.
+void expect_close(const std::vector<Tensor>& want, const std::vector<Tensor>& got, double tolerance,
+                  const std::string& what);
+
+// On every Isa of this machine, on 1 and 2 threads (bitwise the same), against the reference.
+void expect_row_matches(const std::string& row, RowCase c, double tolerance);
+// The message of the error that running ends with, or "ran".
+std::string run_row_error(const std::string& row, const RowCase& c, Isa isa);
+// The row's reason, or "takes it".
+std::string refusal_of(const std::string& row, RowCase c);
+
+Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims);
+
+}  // namespace mj

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/row_test_util.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <random>
+
+namespace mj {
+namespace {
+
+const SelectRow* select_row(const std::string& name) {
+  for (const SelectRow* row : all_select_rows())
+    if (row->name == name) return row;
+  return nullptr;
+}
+
+std::vector<TensorRef> refs(const std::vector<Tensor>& tensors) {
+  std::vector<TensorRef> out;
+  for (const Tensor& t : tensors)
+    out.push_back(t.present() ? TensorRef{const_cast<void*>(t.raw()), t.dims(), t.dtype()} : TensorRef{});
+  return out;
+}
+
+Operand operand(const Tensor& t, bool constant) {
+  return {t.dtype(), Shape(t.dims().begin(), t.dims().end()), constant};
+}
+
+}  // namespace
+
+std::vector<Tensor> complete(RowCase& c) {
+  if (c.problem.anchor_inputs == 0 && c.problem.op && c.problem.epilogue.empty())
+    c.problem.anchor_inputs = static_cast<int>(c.inputs.size());
+  c.problem.inputs.clear();
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    c.problem.inputs.push_back(operand(c.inputs[i], i < c.constant.size() && c.constant[i]));
+  const RunRow* reference = find_run_row("reference");
+  Result<std::unique_ptr<Kernel>> kernel = reference->make({c.problem, "", {}, Isa::portable});
+  const int outputs = std::max(1, static_cast<int>(c.problem.outputs.size()));
+  Result<std::vector<Tensor>> want = (*kernel)->run_unsized(refs(c.inputs), {}, outputs);
+  EXPECT_TRUE(want.ok()) << (want.ok() ? "" : want.error().message);
+  if (!want.ok()) return {};
+  c.problem.outputs.clear();
+  for (const Tensor& t : *want) c.problem.outputs.push_back(operand(t, false));
+  return *want;
+}
+
+namespace {
+
+// Packs, makes and runs; an error is the run's.
+Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, Isa isa, int threads) {
+  const SelectRow* select = select_row(name);
+  const RunRow* run = find_run_row(name);
+  if (!select || !run) return model_error("no row {}", name);
+  Target target;
+  target.isa = isa;
+  target.threads = threads;
+  if (const Refusal reason = select->refuses(c.problem, target))
+    return model_error("{} refuses: {}; {}", name, *reason, to_string(c.problem));
+  std::vector<Tensor> constants(c.inputs.size());
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    if (c.problem.inputs[i].constant) constants[i] = c.inputs[i];
+  const std::string config = select->configs(c.problem, target)[0];
+  MJ_ASSIGN(const Packed packed, select->pack(c.problem, target, config, constants));
+  std::vector<TensorRef> input_refs = refs(c.inputs);
+  for (int i : packed.consumed) input_refs[static_cast<size_t>(i)] = {};
+  MJ_ASSIGN(const std::unique_ptr<Kernel> kernel, run->make({c.problem, config, packed.tensors, isa}));
+  std::vector<Tensor> outputs;
+  for (const Operand& o : c.problem.outputs) {
+    MJ_ASSIGN(std::vector<int64_t> dims, evaluate(o.shape, {}));
+    outputs.push_back(Tensor::zeros(o.dtype, std::move(dims)));
+  }
+  const std::vector<TensorRef> output_refs = refs(outputs);
+  ThreadPool pool(threads);
+  const int64_t bytes = kernel->workspace_bytes(input_refs, output_refs, threads);
+  Tensor workspace = Tensor::zeros(DType::u8, {bytes + 64});
+  const std::span<uint8_t> space = workspace.mutable_data<uint8_t>();
+  std::fill(space.begin(), space.end(), uint8_t{0xFF});  // NaNs, for whoever reads what it did not write
+  const Bindings symbols;
+  MJ_TRY(kernel->run({input_refs,
+                      output_refs,
+                      symbols,
+                      {reinterpret_cast<std::byte*>(space.data()), static_cast<size_t>(bytes)},
+                      pool}));
+  for (size_t i = static_cast<size_t>(bytes); i < space.size(); ++i) EXPECT_EQ(space[i], 0xFF) << "workspace overrun";
+  return outputs;
+}
+
+}  // namespace
+
+std::vector<Tensor> run_row(const std::string& name, const RowCase& c, Isa isa, int threads) {
+  Result<std::vector<Tensor>> outputs = try_row(name, c, isa, threads);
+  if (outputs.ok()) return *outputs;
+  ADD_FAILURE() << outputs.error().message;
+  return {};
+}
+
+std::string run_row_error(const std::string& row, const RowCase& c, Isa isa) {
+  const Result<std::vector<Tensor>> outputs = try_row(row, c, isa, 1);
+  return outputs.ok() ? "ran" : outputs.error().message;
+}
+
+void expect_close(const std::vector<Tensor>& want, const std::vector<Tensor>& got, double tolerance,
+                  const std::string& what) {
+  ASSERT_EQ(want.size(), got.size()) << what;
+  for (size_t t = 0; t < want.size(); ++t) {
+    ASSERT_EQ(want[t].dims(), got[t].dims()) << what;
+    const std::vector<double> w = want[t].to_f64(), g = got[t].to_f64();
+    for (size_t i = 0; i < w.size(); ++i) {
+      if (std::isnan(w[i]) && std::isnan(g[i])) continue;
+      if (w[i] == g[i]) continue;
+      ASSERT_LE(std::abs(w[i] - g[i]), tolerance * (1 + std::abs(w[i])))
+          << what << ": output " << t << " at " << i << ", want " << w[i] << ", got " << g[i];
+    }
+  }
+}
+
+void expect_row_matches(const std::string& row, RowCase c, double tolerance) {
+  const std::vector<Tensor> want = complete(c);
+  for (Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+    if (!can_run(isa)) continue;
+    const std::vector<Tensor> one = run_row(row, c, isa, 1), two = run_row(row, c, isa, 2);
+    expect_close(want, one, tolerance, fmt::format("{} on {}: {}", row, name(isa), to_string(c.problem)));
+    ASSERT_EQ(one.size(), two.size());
+    for (size_t i = 0; i < one.size(); ++i)
+      EXPECT_TRUE(identical(one[i], two[i])) << row << " differs with threads: " << to_string(c.problem);
+  }
+}
+
+std::string refusal_of(const std::string& row, RowCase c) {
+  complete(c);
+  Target target;
+  target.isa = detect_isa();
+  return select_row(row)->refuses(c.problem, target).value_or("takes it");
+}
+
+Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  Tensor t = Tensor::zeros(DType::f32, std::move(dims));
+  for (float& x : t.mutable_data<float>()) x = uniform(engine);
+  return t;
+}
+
+}  // namespace mj
