@@ -48,9 +48,10 @@ void free_names(const GraphProto& graph, std::vector<std::string_view>& out) {
 }
 
 // The value, where it follows from constants and known dimensions alone; absent otherwise. Meant for conditions: it
-// follows a few small nodes back.
-Tensor known_value(const Graph& graph, ValueId id, int depth = 12) {
+// follows a few small nodes back. `seen` holds what was found on the way.
+Tensor known_value(const Graph& graph, ValueId id, std::unordered_map<ValueId, Tensor>& seen, int depth = 12) {
   constexpr int64_t kSmall = 64;
+  if (const auto found = seen.find(id); found != seen.end()) return found->second;
   const Value& value = graph.value(id);
   if (value.is_constant()) return value.info.constant.size() <= kSmall ? value.info.constant : Tensor();
   if (const auto elements = value.info.known_elements(); elements && value.type().dtype == DType::i64) {
@@ -65,11 +66,11 @@ Tensor known_value(const Graph& graph, ValueId id, int depth = 12) {
   }
   std::vector<Tensor> inputs;
   for (ValueId input : node->inputs) {
-    inputs.push_back(input == kAbsent ? Tensor() : known_value(graph, input, depth - 1));
-    if (input != kAbsent && !inputs.back().present()) return {};
+    inputs.push_back(input == kAbsent ? Tensor() : known_value(graph, input, seen, depth - 1));
+    if (input != kAbsent && !inputs.back().present()) return seen[id] = Tensor();
   }
   Result<std::vector<Tensor>> result = evaluate(node->op, inputs);
-  return result.ok() ? std::move((*result)[0]) : Tensor();
+  return seen[id] = result.ok() ? std::move((*result)[0]) : Tensor();
 }
 
 }  // namespace
@@ -480,7 +481,8 @@ void Importer::import_if(NodeImport& node) {
   }
   if (branching == Branching::then_branch) return inline_branch(node, *branches[0]);
   if (branching == Branching::else_branch) return inline_branch(node, *branches[1]);
-  if (const Tensor known = known_value(node.graph, condition); known.present() && known.size() == 1) {
+  std::unordered_map<ValueId, Tensor> found;
+  if (const Tensor known = known_value(node.graph, condition, found); known.present() && known.size() == 1) {
     return inline_branch(node, *branches[known.data<bool>()[0] ? 0 : 1]);
   }
 
