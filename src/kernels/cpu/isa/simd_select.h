@@ -25,8 +25,8 @@ inline Vec mantissa(Vec a) {
   return {_mm512_castsi512_ps(_mm512_or_si512(bits, _mm512_set1_epi32(0x3f800000)))};
 }
 inline Vec exponent(Vec a) {
-  return {_mm512_cvtepi32_ps(
-      _mm512_sub_epi32(_mm512_srli_epi32(_mm512_castps_si512(a.v), 23), _mm512_set1_epi32(127)))};
+  return {
+      _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_srli_epi32(_mm512_castps_si512(a.v), 23), _mm512_set1_epi32(127)))};
 }
 
 #elif defined(__AVX2__)
@@ -46,8 +46,8 @@ inline Vec mantissa(Vec a) {
   return {_mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3f800000)))};
 }
 inline Vec exponent(Vec a) {
-  return {_mm256_cvtepi32_ps(
-      _mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(a.v), 23), _mm256_set1_epi32(127)))};
+  return {
+      _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(a.v), 23), _mm256_set1_epi32(127)))};
 }
 
 #else

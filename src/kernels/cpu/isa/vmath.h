@@ -121,9 +121,7 @@ inline Vec gelu_tanh(Vec x) {
 inline Vec softplus(Vec x) { return max(zero(), x) + log1p(exp(zero() - abs(x))); }
 inline Vec mish(Vec x) { return x * tanh(softplus(x)); }
 // NaN gives 1, as fmin and fmax make it in the reference.
-inline Vec hard_sigmoid(Vec x, Vec alpha, Vec beta) {
-  return max(min(alpha * x + beta, splat(1.0f)), zero());
-}
+inline Vec hard_sigmoid(Vec x, Vec alpha, Vec beta) { return max(min(alpha * x + beta, splat(1.0f)), zero()); }
 inline Vec hard_swish(Vec x) { return x * hard_sigmoid(x, splat(1.0f / 6), splat(0.5f)); }
 
 }  // namespace mj::cpu::MJ_ISA_NS

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reductions along rows and down columns, see RowLoops.
+#pragma once
+
+#include "kernels/cpu/isa/simd_select.h"
+
+namespace mj::cpu::MJ_ISA_NS {
+
+struct FoldSum {
+  static constexpr float kStart = 0;
+  static Vec map(Vec x) { return x; }
+  static Vec combine(Vec a, Vec b) { return a + b; }
+};
+struct FoldSumAbs : FoldSum {
+  static Vec map(Vec x) { return abs(x); }
+};
+struct FoldSumSquare : FoldSum {
+  static Vec map(Vec x) { return x * x; }
+};
+struct FoldMax {
+  static constexpr float kStart = -__builtin_inff();
+  static Vec map(Vec x) { return x; }
+  static Vec combine(Vec a, Vec b) { return keep_nan(a, max(a, b)); }
+};
+struct FoldMin {
+  static constexpr float kStart = __builtin_inff();
+  static Vec map(Vec x) { return x; }
+  static Vec combine(Vec a, Vec b) { return keep_nan(a, min(a, b)); }
+};
+struct FoldProd {
+  static constexpr float kStart = 1;
+  static Vec map(Vec x) { return x; }
+  static Vec combine(Vec a, Vec b) { return a * b; }
+};
+
+// Halves until one lane is left: the same tree for every length.
+template <class F>
+float fold_lanes(Vec a) {
+  float lanes[2 * Vec::kLanes];
+  store(lanes, a);
+  for (int n = Vec::kLanes / 2; n > 0; n /= 2) {
+    // One vector operation on a shifted copy combines lane i with lane i + n.
+    float shifted[2 * Vec::kLanes];
+    for (int i = 0; i < Vec::kLanes; ++i) shifted[i] = i + n < Vec::kLanes ? lanes[i + n] : F::kStart;
+    store(lanes, F::combine(load(lanes), load(shifted)));
+  }
+  return lanes[0];
+}
+
+// The last, short vector with what changes nothing in the lanes beyond `rest`.
+template <class F, class Map>
+Vec load_rest(const float* x, int rest, Map map) {
+  float lanes[Vec::kLanes];
+  store(lanes, splat(F::kStart));
+  store_n(lanes, map(load_n(x, rest)), rest);
+  return load(lanes);
+}
+
+inline constexpr int64_t kFoldBlock = 4096;  // floats summed before the sum joins the others, which bounds its error
+
+template <class F, class Map>
+float fold_block(const float* x, int64_t n, Map map) {
+  constexpr int kLanes = Vec::kLanes;
+  Vec acc[4];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) acc[j] = splat(F::kStart);
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) acc[j] = F::combine(acc[j], map(load(x + i + j * kLanes)));
+  }
+  for (; i + kLanes <= n; i += kLanes) acc[0] = F::combine(acc[0], map(load(x + i)));
+  if (i < n) acc[1] = F::combine(acc[1], load_rest<F>(x + i, static_cast<int>(n - i), map));
+  return fold_lanes<F>(F::combine(F::combine(acc[0], acc[1]), F::combine(acc[2], acc[3])));
+}
+
+template <class F, class Map>
+float fold_row(const float* x, int64_t n, Map map) {
+  float total = fold_block<F>(x, min64(n, kFoldBlock), map);
+  for (int64_t i = kFoldBlock; i < n; i += kFoldBlock) {
+    float lanes[Vec::kLanes];
+    const Vec block = splat(fold_block<F>(x + i, min64(n - i, kFoldBlock), map));
+    store(lanes, F::combine(splat(total), block));
+    total = lanes[0];
+  }
+  return total;
+}
+
+template <class F>
+float fold(const float* x, int64_t n) {
+  return fold_row<F>(x, n, F::map);
+}
+
+// Blocks of rows, again to bound the error of sums.
+template <class F, int V, bool Tail>
+void fold_column_block(const float* x, int64_t rows, int64_t stride, int tail, float* y) {
+  constexpr int64_t kRows = 128;
+  const auto get = [&](const float* p, int j) {
+    return Tail && j == V - 1 ? load_n(p + j * Vec::kLanes, tail) : load(p + j * Vec::kLanes);
+  };
+  Vec total[V];
+#pragma GCC unroll 4
+  for (int j = 0; j < V; ++j) total[j] = splat(F::kStart);
+  for (int64_t first = 0; first < rows; first += kRows) {
+    Vec acc[V];
+#pragma GCC unroll 4
+    for (int j = 0; j < V; ++j) acc[j] = splat(F::kStart);
+    const int64_t last = min64(rows, first + kRows);
+    for (int64_t i = first; i < last; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < V; ++j) acc[j] = F::combine(acc[j], F::map(get(x + i * stride, j)));
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < V; ++j) total[j] = F::combine(total[j], acc[j]);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < V; ++j) {
+    if (Tail && j == V - 1)
+      store_n(y + j * Vec::kLanes, total[j], tail);
+    else
+      store(y + j * Vec::kLanes, total[j]);
+  }
+}
+
+template <class F>
+void fold_columns(const float* x, int64_t rows, int64_t stride, int64_t width, float* y) {
+  constexpr int kLanes = Vec::kLanes;
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= width; c += 4 * kLanes) fold_column_block<F, 4, false>(x + c, rows, stride, 0, y + c);
+  for (; c + kLanes <= width; c += kLanes) fold_column_block<F, 1, false>(x + c, rows, stride, 0, y + c);
+  if (c < width) fold_column_block<F, 1, true>(x + c, rows, stride, static_cast<int>(width - c), y + c);
+}
+
+}  // namespace mj::cpu::MJ_ISA_NS
