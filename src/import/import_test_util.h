@@ -31,7 +31,8 @@ inline std::string ops_of(const Bytes& bytes) {
 }
 
 // One node on inputs given as (name, dims), all f32; the output is "y".
-inline Bytes one_node(int64_t opset, const std::string& op, const std::vector<std::pair<std::string, std::vector<AxisDim>>>& inputs,
+inline Bytes one_node(int64_t opset, const std::string& op,
+                      const std::vector<std::pair<std::string, std::vector<AxisDim>>>& inputs,
                       const Attributes& attributes = {}, const std::vector<Bytes>& initializers = {},
                       Strings input_names = {}) {
   GraphBuilder graph;

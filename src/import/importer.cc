@@ -222,8 +222,8 @@ Result<ValueId> Importer::lookup(const Frame& frame, std::string_view name, cons
   if (name.empty()) return kAbsent;
   const auto found = frame.values.find(name);
   if (found != frame.values.end()) return found->second;
-  return model_error("{}: '{}' is not defined before it is used: the graph has a cycle, is not sorted, or is incomplete",
-                     label, name);
+  return model_error(
+      "{}: '{}' is not defined before it is used: the graph has a cycle, is not sorted, or is incomplete", label, name);
 }
 
 Result<void> Importer::define(Frame& frame, std::string_view name, ValueId id, const std::string& label) const {

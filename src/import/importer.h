@@ -39,7 +39,7 @@ class Importer {
     undecided,    // an `if` node, unless its branches differ in rank: see add_nodes_by_branch()
     then_branch,  // as if the condition were true
     else_branch,
-    both,         // an `if` node in any case; results that differ in rank have none
+    both,  // an `if` node in any case; results that differ in rank have none
   };
   // The names that one list of nodes sees: those of the main graph, of a region, or of a function's body.
   struct Frame {
@@ -47,8 +47,8 @@ class Importer {
     std::unordered_map<std::string_view, ValueId> values;
     const std::vector<OperatorSet>* opsets = nullptr;
     std::map<std::string_view, const AttributeProto*> attributes;  // of the function call
-    std::map<std::string_view, std::string> renames;  // a function's outputs go by the caller's names
-    std::string prefix;                               // of value names and labels inside a function
+    std::map<std::string_view, std::string> renames;               // a function's outputs go by the caller's names
+    std::string prefix;                                            // of value names and labels inside a function
     const FunctionProto* function = nullptr;
     Frame* caller = nullptr;
     int depth = 0;

@@ -27,8 +27,8 @@ class NodeImport {
   // `attributes`: by the node's own names, with references to the attributes of an inlined function resolved.
   // `output_names`: one for each output of the node, empty where it is left out.
   NodeImport(Importer& importer, Graph& graph, const NodeProto& proto, int64_t opset,
-             std::vector<NamedAttribute> attributes, std::vector<ValueId> inputs,
-             std::vector<std::string> output_names, std::string label)
+             std::vector<NamedAttribute> attributes, std::vector<ValueId> inputs, std::vector<std::string> output_names,
+             std::string label)
       : importer(importer),
         graph(graph),
         proto(proto),
@@ -47,7 +47,7 @@ class NodeImport {
   // --- inputs; numbers are those of the ONNX operator
   size_t input_count() const { return inputs_.size(); }  // up to the last one present
   bool has(size_t i) const { return i < inputs_.size() && inputs_[i] != kAbsent; }
-  ValueId in(size_t i);                                              // an error where it is missing
+  ValueId in(size_t i);  // an error where it is missing
   ValueId optional(size_t i) const { return has(i) ? inputs_[i] : kAbsent; }
   const std::vector<ValueId>& inputs() const { return inputs_; }
   void inputs_between(size_t at_least, size_t at_most);
@@ -70,11 +70,11 @@ class NodeImport {
   std::optional<std::vector<int64_t>> integers(std::string_view name);
   std::optional<std::vector<float>> numbers(std::string_view name);
   std::optional<std::vector<std::string>> strings(std::string_view name);
-  Tensor tensor(std::string_view name);                  // absent if missing
-  const GraphProto* subgraph(std::string_view name);     // an error if missing
-  DType dtype(std::string_view name, DType otherwise);   // an ONNX type number
+  Tensor tensor(std::string_view name);                       // absent if missing
+  const GraphProto* subgraph(std::string_view name);          // an error if missing
+  DType dtype(std::string_view name, DType otherwise);        // an ONNX type number
   void ignore(std::string_view name) { used_.insert(name); }  // has no meaning for the result
-  void finish_attributes();                              // the error for those nobody asked for
+  void finish_attributes();                                   // the error for those nobody asked for
 
   // --- types
   const Type& type(ValueId id) const;

@@ -21,10 +21,10 @@ namespace mj {
 
 // Checked before memory is taken; a model beyond them is refused.
 struct ImportLimits {
-  int64_t nodes = 1 << 20;                        // after functions are inlined
-  int64_t tensor_elements = int64_t{1} << 36;     // of one constant
-  int64_t constant_bytes = int64_t{1} << 38;      // of all constants together
-  int depth = 100;                                // of messages, and of calls between functions
+  int64_t nodes = 1 << 20;                     // after functions are inlined
+  int64_t tensor_elements = int64_t{1} << 36;  // of one constant
+  int64_t constant_bytes = int64_t{1} << 38;   // of all constants together
+  int depth = 100;                             // of messages, and of calls between functions
 };
 
 struct ImportOptions {

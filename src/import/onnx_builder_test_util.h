@@ -17,7 +17,17 @@ using Strings = std::vector<std::string>;
 using Integers = std::vector<int64_t>;
 using Floats = std::vector<float>;
 
-enum : int32_t { kFloat = 1, kUint8 = 2, kInt8 = 3, kInt32 = 6, kInt64 = 7, kString = 8, kBool = 9, kFloat16 = 10, kInt4 = 22 };
+enum : int32_t {
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kInt32 = 6,
+  kInt64 = 7,
+  kString = 8,
+  kBool = 9,
+  kFloat16 = 10,
+  kInt4 = 22
+};
 
 template <class Write>
 Bytes message(Write write) {
@@ -43,12 +53,14 @@ inline Bytes floats(std::string_view name, const Integers& dims, const Floats& v
          message([&](auto& w) { w.add_packed_float(4, values.begin(), values.end()); });
 }
 inline Bytes int64s(std::string_view name, const Integers& dims, const Integers& values) {
-  return tensor_head(name, kInt64, dims) + message([&](auto& w) { w.add_packed_int64(7, values.begin(), values.end()); });
+  return tensor_head(name, kInt64, dims) +
+         message([&](auto& w) { w.add_packed_int64(7, values.begin(), values.end()); });
 }
 inline Bytes int64s(std::string_view name, const Integers& values) {
   return int64s(name, {static_cast<int64_t>(values.size())}, values);
 }
-inline Bytes int32_field(std::string_view name, int32_t type, const Integers& dims, const std::vector<int32_t>& values) {
+inline Bytes int32_field(std::string_view name, int32_t type, const Integers& dims,
+                         const std::vector<int32_t>& values) {
   return tensor_head(name, type, dims) + message([&](auto& w) { w.add_packed_int32(5, values.begin(), values.end()); });
 }
 using Entries = std::vector<std::pair<std::string, std::string>>;
@@ -104,8 +116,8 @@ struct Attribute {
 using Attributes = std::vector<Attribute>;
 
 // --- nodes
-inline Bytes node(const std::string& op, const Strings& inputs, const Strings& outputs, const Attributes& attributes = {},
-                  const std::string& name = "", const std::string& domain = "") {
+inline Bytes node(const std::string& op, const Strings& inputs, const Strings& outputs,
+                  const Attributes& attributes = {}, const std::string& name = "", const std::string& domain = "") {
   return message([&](auto& w) {
     for (const std::string& input : inputs) w.add_string(1, input);
     for (const std::string& output : outputs) w.add_string(2, output);
@@ -147,8 +159,8 @@ struct GraphBuilder {
     protozero::pbf_writer(bytes).add_message(field, part);
     return *this;
   }
-  GraphBuilder& node(const std::string& op, const Strings& inputs, const Strings& outputs, const Attributes& attributes = {},
-              const std::string& name = "", const std::string& domain = "") {
+  GraphBuilder& node(const std::string& op, const Strings& inputs, const Strings& outputs,
+                     const Attributes& attributes = {}, const std::string& name = "", const std::string& domain = "") {
     return add(1, test::node(op, inputs, outputs, attributes, name, domain));
   }
   GraphBuilder& initializer(const Bytes& tensor) { return add(5, tensor); }
@@ -162,7 +174,9 @@ struct GraphBuilder {
                  w.add_message(2, message([&](auto& t) { t.add_message(1, tensor); }));
                }));
   }
-  GraphBuilder& output(const std::string& name) { return add(12, message([&](auto& w) { w.add_string(1, name); })); }
+  GraphBuilder& output(const std::string& name) {
+    return add(12, message([&](auto& w) { w.add_string(1, name); }));
+  }
 };
 
 // --- models

@@ -137,9 +137,9 @@ TEST(import, errors_name_the_node_and_what_was_found) {
 // --- functions
 
 TEST(import, functions_are_inlined_with_their_attributes) {
-  const std::vector<Bytes> functions{
-      function("custom", "Leaky", {"a"}, {"r"}, {"slope"},
-               {node("LeakyRelu", {"a"}, {"t"}, {Attribute::reference("alpha", "slope", 1)}), node("Neg", {"t"}, {"r"})})};
+  const std::vector<Bytes> functions{function(
+      "custom", "Leaky", {"a"}, {"r"}, {"slope"},
+      {node("LeakyRelu", {"a"}, {"t"}, {Attribute::reference("alpha", "slope", 1)}), node("Neg", {"t"}, {"r"})})};
   GraphBuilder graph;
   graph.input("x", {2})
       .node("Leaky", {"x"}, {"m"}, {{"slope", 0.25f}}, "f1", "custom")
@@ -165,8 +165,9 @@ TEST(import, functions_that_multiply_run_out_of_budget) {
   functions.push_back(function("custom", "F0", {"a"}, {"r"}, {}, {node("Relu", {"a"}, {"r"})}));
   for (int i = 1; i < 40; ++i) {
     const std::string inner = "F" + std::to_string(i - 1);
-    functions.push_back(function("custom", "F" + std::to_string(i), {"a"}, {"r"}, {},
-                                 {node(inner, {"a"}, {"t"}, {}, "", "custom"), node(inner, {"t"}, {"r"}, {}, "", "custom")}));
+    functions.push_back(
+        function("custom", "F" + std::to_string(i), {"a"}, {"r"}, {},
+                 {node(inner, {"a"}, {"t"}, {}, "", "custom"), node(inner, {"t"}, {"r"}, {}, "", "custom")}));
   }
   GraphBuilder graph;
   graph.input("x", {2}).node("F39", {"x"}, {"y"}, {}, "start", "custom").output("y");
@@ -194,7 +195,8 @@ TEST(import, both_branches_of_an_if_take_the_same_captures) {
       .input("z", {4, 2})
       .initializer(floats("w", {2}, {1, 2}))
       .node("If", {"c"}, {"y"},
-            {Attribute::graph("then_branch", then_branch.bytes), Attribute::graph("else_branch", else_branch.bytes)}, "choose")
+            {Attribute::graph("then_branch", then_branch.bytes), Attribute::graph("else_branch", else_branch.bytes)},
+            "choose")
       .output("y");
   Result<Model> model = import_model(test::model(graph));
   ASSERT_TRUE(model.ok()) << model.error().message;
@@ -224,7 +226,8 @@ TEST(import, ifs_that_do_not_agree) {
   };
   EXPECT_EQ(error_of(with(branch("Relu", "x", "r"), branch("Abs", "x", "r"))), "no error");
   EXPECT_TRUE(holds(error_of(with(integers.bytes, branch("Relu", "x", "r"))), "i64[2] in one branch"));
-  EXPECT_TRUE(holds(error_of(with(branch("Relu", "nothing", "r"), branch("Relu", "x", "r"))), "'nothing' is not defined"));
+  EXPECT_TRUE(
+      holds(error_of(with(branch("Relu", "nothing", "r"), branch("Relu", "x", "r"))), "'nothing' is not defined"));
   EXPECT_TRUE(holds(error_of(with(branch("Foo", "x", "r"), branch("Relu", "x", "r"))), "Foo (ai.onnx, opset 17)"));
   EXPECT_TRUE(holds(error_of(with(branch("Relu", "x", "r"), GraphBuilder().bytes)), "outputs"));
 }
@@ -244,7 +247,8 @@ TEST(import, a_branch_that_cannot_be_followed_is_not_taken) {
         .node("Gather", {"shape", "axis"}, {"length"})
         .node("Equal", {"length", "one"}, {"is_one"})
         .node("Squeeze", {"is_one"}, {"c"})
-        .node("If", {"c"}, {"t"}, {Attribute::graph("then_branch", squeeze.bytes), Attribute::graph("else_branch", leave.bytes)})
+        .node("If", {"c"}, {"t"},
+              {Attribute::graph("then_branch", squeeze.bytes), Attribute::graph("else_branch", leave.bytes)})
         .node(next, next == "Gemm" ? Strings{"t", "w"} : Strings{"t"}, {"y"})
         .output("y");
     Result<Model> result = import_model(model(graph));
@@ -253,10 +257,11 @@ TEST(import, a_branch_that_cannot_be_followed_is_not_taken) {
     return ops.substr(ops.find("; ", ops.find("equal; ")) + 2) + " : " +
            to_string(result->graph.type(result->graph.outputs[0]));
   };
-  EXPECT_EQ(with({"N", 1, 3}, "Gemm"), "squeeze; squeeze {axes=[1]}; gemm : f32[N,4]") << "known";
-  EXPECT_EQ(with({"N", 2, 3}, "Identity"), "squeeze; identity : f32[N,2,3]") << "known";
-  EXPECT_EQ(with({"N", "L", 3}, "Gemm"), "squeeze; squeeze {axes=[1]}; gemm : f32[N,4]") << "gemm takes a matrix";
-  EXPECT_EQ(with({"N", "L", 3}, "Identity"), "squeeze; if : f32[?]") << "either will do";
+  EXPECT_EQ(with({"N", 1, 3}, "Gemm"), "squeeze {axes=[0]}; squeeze {axes=[1]}; gemm : f32[N,4]") << "known";
+  EXPECT_EQ(with({"N", 2, 3}, "Identity"), "squeeze {axes=[0]}; identity : f32[N,2,3]") << "known";
+  EXPECT_EQ(with({"N", "L", 3}, "Gemm"), "squeeze {axes=[0]}; squeeze {axes=[1]}; gemm : f32[N,4]")
+      << "gemm takes a matrix";
+  EXPECT_EQ(with({"N", "L", 3}, "Identity"), "squeeze {axes=[0]}; if : f32[?]") << "either will do";
 }
 
 // --- malformed

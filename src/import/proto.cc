@@ -111,45 +111,93 @@ constexpr auto as_u64 = [](uint64_t v) { return v; };
 
 void Reader::field(pbf_reader& in, KeyValue& out) {
   switch (in.tag_and_type()) {
-    case bytes_at(1): out.key = text(in); break;
-    case bytes_at(2): out.value = text(in); break;
-    default: in.skip();
+    case bytes_at(1):
+      out.key = text(in);
+      break;
+    case bytes_at(2):
+      out.value = text(in);
+      break;
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, OperatorSet& out) {
   switch (in.tag_and_type()) {
-    case bytes_at(1): out.domain = text(in); break;
-    case varint_at(2): out.version = in.get_int64(); break;
-    default: in.skip();
+    case bytes_at(1):
+      out.domain = text(in);
+      break;
+    case varint_at(2):
+      out.version = in.get_int64();
+      break;
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, TensorProto& out) {
   switch (in.tag_and_type()) {
-    case varint_at(1): append(out.dims) = in.get_int64(); break;
-    case bytes_at(1): varints(in, out.dims, as_i64); break;
-    case varint_at(2): out.data_type = in.get_int32(); break;
-    case bytes_at(3): out.segmented = true; in.skip(); break;
-    case fixed32_at(4): append(out.float_data) = in.get_float(); break;
-    case bytes_at(4): fixed(in, out.float_data); break;
-    case varint_at(5): append(out.int32_data) = in.get_int32(); break;
-    case bytes_at(5): varints(in, out.int32_data, as_i32); break;
-    case bytes_at(6): add_text(in, out.string_data); break;
-    case varint_at(7): append(out.int64_data) = in.get_int64(); break;
-    case bytes_at(7): varints(in, out.int64_data, as_i64); break;
-    case bytes_at(8): out.name = text(in); break;
+    case varint_at(1):
+      append(out.dims) = in.get_int64();
+      break;
+    case bytes_at(1):
+      varints(in, out.dims, as_i64);
+      break;
+    case varint_at(2):
+      out.data_type = in.get_int32();
+      break;
+    case bytes_at(3):
+      out.segmented = true;
+      in.skip();
+      break;
+    case fixed32_at(4):
+      append(out.float_data) = in.get_float();
+      break;
+    case bytes_at(4):
+      fixed(in, out.float_data);
+      break;
+    case varint_at(5):
+      append(out.int32_data) = in.get_int32();
+      break;
+    case bytes_at(5):
+      varints(in, out.int32_data, as_i32);
+      break;
+    case bytes_at(6):
+      add_text(in, out.string_data);
+      break;
+    case varint_at(7):
+      append(out.int64_data) = in.get_int64();
+      break;
+    case bytes_at(7):
+      varints(in, out.int64_data, as_i64);
+      break;
+    case bytes_at(8):
+      out.name = text(in);
+      break;
     case bytes_at(9):
       out.raw_data = text(in);
       out.has_raw_data = true;
       break;
-    case fixed64_at(10): append(out.double_data) = in.get_double(); break;
-    case bytes_at(10): fixed(in, out.double_data); break;
-    case varint_at(11): append(out.uint64_data) = in.get_uint64(); break;
-    case bytes_at(11): varints(in, out.uint64_data, as_u64); break;
-    case bytes_at(13): read(in, append(out.external_data)); break;
-    case varint_at(14): out.data_location = in.get_enum(); break;
-    default: in.skip();
+    case fixed64_at(10):
+      append(out.double_data) = in.get_double();
+      break;
+    case bytes_at(10):
+      fixed(in, out.double_data);
+      break;
+    case varint_at(11):
+      append(out.uint64_data) = in.get_uint64();
+      break;
+    case bytes_at(11):
+      varints(in, out.uint64_data, as_u64);
+      break;
+    case bytes_at(13):
+      read(in, append(out.external_data));
+      break;
+    case varint_at(14):
+      out.data_location = in.get_enum();
+      break;
+    default:
+      in.skip();
   }
 }
 
@@ -159,8 +207,11 @@ void Reader::field(pbf_reader& in, Dimension& out) {
       out.value = in.get_int64();
       out.has_value = true;
       break;
-    case bytes_at(2): out.param = text(in); break;
-    default: in.skip();
+    case bytes_at(2):
+      out.param = text(in);
+      break;
+    default:
+      in.skip();
   }
 }
 
@@ -179,14 +230,17 @@ void field(Reader& reader, pbf_reader& in, ShapeProto out) {
 
 void field(Reader& reader, pbf_reader& in, TensorTypeProto out) {
   switch (in.tag_and_type()) {
-    case varint_at(1): out.type.elem_type = in.get_int32(); break;
+    case varint_at(1):
+      out.type.elem_type = in.get_int32();
+      break;
     case bytes_at(2): {
       out.type.has_shape = true;
       pbf_reader shape = in.get_message();
       while (shape.next()) field(reader, shape, ShapeProto{out.type});
       break;
     }
-    default: in.skip();
+    default:
+      in.skip();
   }
 }
 
@@ -210,23 +264,33 @@ void Reader::field(pbf_reader& in, TypeProto& out) {
       while (tensor.next()) onnx::field(*this, tensor, TensorTypeProto{out});
       break;
     }
-    case bytes_at(4): wrapped(TypeProto::Kind::sequence); break;
-    case bytes_at(9): wrapped(TypeProto::Kind::optional); break;
+    case bytes_at(4):
+      wrapped(TypeProto::Kind::sequence);
+      break;
+    case bytes_at(9):
+      wrapped(TypeProto::Kind::optional);
+      break;
     case bytes_at(5):
     case bytes_at(7):
     case bytes_at(8):
       out.kind = TypeProto::Kind::other;
       in.skip();
       break;
-    default: in.skip();
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, ValueInfoProto& out) {
   switch (in.tag_and_type()) {
-    case bytes_at(1): out.name = text(in); break;
-    case bytes_at(2): read(in, out.type); break;
-    default: in.skip();
+    case bytes_at(1):
+      out.name = text(in);
+      break;
+    case bytes_at(2):
+      read(in, out.type);
+      break;
+    default:
+      in.skip();
   }
 }
 
@@ -236,7 +300,9 @@ void Reader::field(pbf_reader& in, AttributeProto& out) {
     if (out.type == AttributeType::undefined) out.type = type;
   };
   switch (in.tag_and_type()) {
-    case bytes_at(1): out.name = text(in); break;
+    case bytes_at(1):
+      out.name = text(in);
+      break;
     case fixed32_at(2):
       out.f = in.get_float();
       imply(AttributeType::floating);
@@ -285,32 +351,62 @@ void Reader::field(pbf_reader& in, AttributeProto& out) {
       add_text(in, out.strings);
       imply(AttributeType::strings);
       break;
-    case varint_at(20): out.type = static_cast<AttributeType>(in.get_enum()); break;
-    case bytes_at(21): out.ref_attr_name = text(in); break;
-    default: in.skip();
+    case varint_at(20):
+      out.type = static_cast<AttributeType>(in.get_enum());
+      break;
+    case bytes_at(21):
+      out.ref_attr_name = text(in);
+      break;
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, NodeProto& out) {
   switch (in.tag_and_type()) {
-    case bytes_at(1): add_text(in, out.inputs); break;
-    case bytes_at(2): add_text(in, out.outputs); break;
-    case bytes_at(3): out.name = text(in); break;
-    case bytes_at(4): out.op_type = text(in); break;
-    case bytes_at(5): read(in, append(out.attributes)); break;
-    case bytes_at(7): out.domain = text(in); break;
-    case bytes_at(8): out.overload = text(in); break;
-    default: in.skip();
+    case bytes_at(1):
+      add_text(in, out.inputs);
+      break;
+    case bytes_at(2):
+      add_text(in, out.outputs);
+      break;
+    case bytes_at(3):
+      out.name = text(in);
+      break;
+    case bytes_at(4):
+      out.op_type = text(in);
+      break;
+    case bytes_at(5):
+      read(in, append(out.attributes));
+      break;
+    case bytes_at(7):
+      out.domain = text(in);
+      break;
+    case bytes_at(8):
+      out.overload = text(in);
+      break;
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, GraphProto& out) {
   switch (in.tag_and_type()) {
-    case bytes_at(1): add_node(in, out.nodes); break;
-    case bytes_at(2): out.name = text(in); break;
-    case bytes_at(5): read(in, append(out.initializers)); break;
-    case bytes_at(11): read(in, append(out.inputs)); break;
-    case bytes_at(12): read(in, append(out.outputs)); break;
+    case bytes_at(1):
+      add_node(in, out.nodes);
+      break;
+    case bytes_at(2):
+      out.name = text(in);
+      break;
+    case bytes_at(5):
+      read(in, append(out.initializers));
+      break;
+    case bytes_at(11):
+      read(in, append(out.inputs));
+      break;
+    case bytes_at(12):
+      read(in, append(out.outputs));
+      break;
     case bytes_at(15): {  // SparseTensorProto: its name is that of `values`
       TensorProto values;
       pbf_reader sparse = in.get_message();
@@ -324,47 +420,80 @@ void Reader::field(pbf_reader& in, GraphProto& out) {
       append(out.sparse_initializers) = values.name;
       break;
     }
-    default: in.skip();
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, FunctionProto& out) {
   switch (in.tag_and_type()) {
-    case bytes_at(1): out.name = text(in); break;
-    case bytes_at(4): add_text(in, out.inputs); break;
-    case bytes_at(5): add_text(in, out.outputs); break;
-    case bytes_at(6): add_text(in, out.attributes); break;
-    case bytes_at(7): add_node(in, out.nodes); break;
-    case bytes_at(9): read(in, append(out.opsets)); break;
-    case bytes_at(10): out.domain = text(in); break;
-    case bytes_at(11): read(in, append(out.attribute_defaults)); break;
-    case bytes_at(13): out.overload = text(in); break;
-    default: in.skip();
+    case bytes_at(1):
+      out.name = text(in);
+      break;
+    case bytes_at(4):
+      add_text(in, out.inputs);
+      break;
+    case bytes_at(5):
+      add_text(in, out.outputs);
+      break;
+    case bytes_at(6):
+      add_text(in, out.attributes);
+      break;
+    case bytes_at(7):
+      add_node(in, out.nodes);
+      break;
+    case bytes_at(9):
+      read(in, append(out.opsets));
+      break;
+    case bytes_at(10):
+      out.domain = text(in);
+      break;
+    case bytes_at(11):
+      read(in, append(out.attribute_defaults));
+      break;
+    case bytes_at(13):
+      out.overload = text(in);
+      break;
+    default:
+      in.skip();
   }
 }
 
 void Reader::field(pbf_reader& in, ModelProto& out) {
   switch (in.tag_and_type()) {
-    case varint_at(1): out.ir_version = in.get_int64(); break;
-    case bytes_at(2): out.producer_name = text(in); break;
-    case bytes_at(3): out.producer_version = text(in); break;
+    case varint_at(1):
+      out.ir_version = in.get_int64();
+      break;
+    case bytes_at(2):
+      out.producer_name = text(in);
+      break;
+    case bytes_at(3):
+      out.producer_version = text(in);
+      break;
     case bytes_at(7):
       out.has_graph = true;
       read(in, out.graph);
       break;
-    case bytes_at(8): read(in, append(out.opsets)); break;
-    case bytes_at(14): read(in, append(out.metadata)); break;
-    case bytes_at(25): read(in, append(out.functions)); break;
-    default: in.skip();
+    case bytes_at(8):
+      read(in, append(out.opsets));
+      break;
+    case bytes_at(14):
+      read(in, append(out.metadata));
+      break;
+    case bytes_at(25):
+      read(in, append(out.functions));
+      break;
+    default:
+      in.skip();
   }
 }
 
 }  // namespace
 
 std::string_view name(AttributeType type) {
-  static constexpr std::string_view kNames[] = {"undefined", "float",   "int",     "string",  "tensor",
-                                                "graph",     "floats",  "ints",    "strings", "tensors",
-                                                "graphs",    "sparse tensor", "sparse tensors", "type", "types"};
+  static constexpr std::string_view kNames[] = {
+      "undefined", "float",   "int",    "string",        "tensor",         "graph", "floats", "ints",
+      "strings",   "tensors", "graphs", "sparse tensor", "sparse tensors", "type",  "types"};
   const auto index = static_cast<size_t>(type);
   return index < std::size(kNames) ? kNames[index] : "unknown";
 }

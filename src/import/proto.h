@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ONNX messages as plain structs, read with protozero. Strings and raw tensor data are views into the bytes given to
-// parse_model(), which must outlive the structs. Field numbers are those of onnx.proto; fields that carry no meaning for
-// us (doc strings, value_info, training) are skipped.
+// The ONNX messages as plain structs, read with protozero. Strings and raw tensor data are views into the bytes given
+// to parse_model(), which must outlive the structs. Field numbers are those of onnx.proto; fields that carry no meaning
+// for us (doc strings, value_info, training) are skipped.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 namespace mj::onnx {
 
 struct ParseLimits {
-  int depth = 100;               // messages within messages
-  int64_t nodes = 1 << 20;       // in the file, functions and subgraphs included
+  int depth = 100;                  // messages within messages
+  int64_t nodes = 1 << 20;          // in the file, functions and subgraphs included
   int64_t parsed_bytes = 64 << 20;  // of the structs themselves, besides 8 for each byte of the file
 };
 

@@ -63,7 +63,7 @@ TEST(proto, packed_and_unpacked_lists_are_the_same) {
 TEST(proto, a_field_of_the_wrong_wire_type_is_no_field) {
   GraphBuilder graph;
   graph.add(1, message([](auto& w) {
-              w.add_int64(4, 7);   // op_type as a number
+              w.add_int64(4, 7);    // op_type as a number
               w.add_fixed32(1, 7);  // input as 4 bytes
               w.add_string(4, "Relu");
             }));

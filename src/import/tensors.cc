@@ -10,14 +10,14 @@ namespace mj::onnx {
 namespace {
 
 // In the order of onnx.proto's TensorProto.DataType; none: known to ONNX, not to us.
-constexpr DType kTypes[] = {DType::none,   DType::f32,     DType::u8,   DType::i8,     DType::u16,  DType::i16,
-                            DType::i32,    DType::i64,     DType::string, DType::boolean, DType::f16, DType::f64,
-                            DType::u32,    DType::u64,     DType::none, DType::none,   DType::bf16, DType::f8e4m3,
-                            DType::none,   DType::f8e5m2,  DType::none, DType::u4,     DType::i4,   DType::none};
+constexpr DType kTypes[] = {DType::none, DType::f32,    DType::u8,     DType::i8,      DType::u16,  DType::i16,
+                            DType::i32,  DType::i64,    DType::string, DType::boolean, DType::f16,  DType::f64,
+                            DType::u32,  DType::u64,    DType::none,   DType::none,    DType::bf16, DType::f8e4m3,
+                            DType::none, DType::f8e5m2, DType::none,   DType::u4,      DType::i4,   DType::none};
 constexpr std::string_view kTypeNames[] = {
-    "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64",
-    "string", "bool", "float16", "double", "uint32", "uint64", "complex64", "complex128",
-    "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4", "int4", "float4e2m1"};
+    "undefined", "float",        "uint8",          "int8",       "uint16",         "int16",  "int32",     "int64",
+    "string",    "bool",         "float16",        "double",     "uint32",         "uint64", "complex64", "complex128",
+    "bfloat16",  "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",  "int4",      "float4e2m1"};
 
 bool sub_byte(DType dtype) { return dtype == DType::i4 || dtype == DType::u4; }
 
@@ -63,21 +63,32 @@ Result<Tensor> from_list(DType dtype, std::vector<int64_t> dims, int64_t element
 Result<Tensor> from_typed_fields(DType dtype, std::vector<int64_t> dims, int64_t elements, const TensorProto& proto) {
   constexpr std::string_view kInt32 = "int32_data";
   switch (dtype) {
-    case DType::f32: return from_list<float>(dtype, std::move(dims), elements, proto.float_data, "float_data");
-    case DType::f64: return from_list<double>(dtype, std::move(dims), elements, proto.double_data, "double_data");
-    case DType::i64: return from_list<int64_t>(dtype, std::move(dims), elements, proto.int64_data, "int64_data");
-    case DType::u64: return from_list<uint64_t>(dtype, std::move(dims), elements, proto.uint64_data, "uint64_data");
-    case DType::u32: return from_list<uint32_t>(dtype, std::move(dims), elements, proto.uint64_data, "uint64_data");
-    case DType::i32: return from_list<int32_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
-    case DType::i16: return from_list<int16_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
-    case DType::i8: return from_list<int8_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::f32:
+      return from_list<float>(dtype, std::move(dims), elements, proto.float_data, "float_data");
+    case DType::f64:
+      return from_list<double>(dtype, std::move(dims), elements, proto.double_data, "double_data");
+    case DType::i64:
+      return from_list<int64_t>(dtype, std::move(dims), elements, proto.int64_data, "int64_data");
+    case DType::u64:
+      return from_list<uint64_t>(dtype, std::move(dims), elements, proto.uint64_data, "uint64_data");
+    case DType::u32:
+      return from_list<uint32_t>(dtype, std::move(dims), elements, proto.uint64_data, "uint64_data");
+    case DType::i32:
+      return from_list<int32_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::i16:
+      return from_list<int16_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::i8:
+      return from_list<int8_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
     case DType::f16:
     case DType::bf16:
-    case DType::u16: return from_list<uint16_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::u16:
+      return from_list<uint16_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
     case DType::f8e4m3:
     case DType::f8e5m2:
-    case DType::u8: return from_list<uint8_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
-    case DType::boolean: return from_list<bool>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::u8:
+      return from_list<uint8_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::boolean:
+      return from_list<bool>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
     case DType::i4:
     case DType::u4: {  // pairs here too: one byte in each int32
       MJ_ASSIGN(Tensor pairs, from_list<uint8_t>(DType::u8, {packed_bytes(dtype, elements)},
@@ -90,7 +101,8 @@ Result<Tensor> from_typed_fields(DType dtype, std::vector<int64_t> dims, int64_t
       }
       return Tensor::strings(std::move(dims), {proto.string_data.begin(), proto.string_data.end()});
     }
-    case DType::none: break;
+    case DType::none:
+      break;
   }
   return model_error("has no element type");
 }
@@ -206,8 +218,8 @@ Result<TensorReader::External> TensorReader::external(const TensorProto& proto) 
   MJ_ASSIGN(External file, open(std::string(location)));
   const int64_t size = std::ssize(file.bytes);
   if (offset > size || length.value_or(0) > size - offset) {
-    return model_error("its external data is {} bytes at {} of '{}', which has {}", length.value_or(0), offset, location,
-                       size);
+    return model_error("its external data is {} bytes at {} of '{}', which has {}", length.value_or(0), offset,
+                       location, size);
   }
   file.bytes = file.bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(length.value_or(size - offset)));
   return file;
@@ -216,7 +228,8 @@ Result<TensorReader::External> TensorReader::external(const TensorProto& proto) 
 Result<TensorReader::External> TensorReader::open(const std::string& location) {
   const auto known = opened_.find(location);
   if (known != opened_.end()) return known->second;
-  if (!directory_) return model_error("its external data is in '{}', but the model was given without a directory", location);
+  if (!directory_)
+    return model_error("its external data is in '{}', but the model was given without a directory", location);
   MJ_ASSIGN(std::shared_ptr<const MappedFile> file, MappedFile::open_beneath(*directory_, location));
   External external{file, file->bytes()};
   opened_.emplace(location, external);

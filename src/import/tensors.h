@@ -27,7 +27,10 @@ class TensorReader {
  public:
   // `owner` keeps the bytes that the messages point into. External data is looked up beneath `directory`.
   TensorReader(const ImportLimits& limits, std::shared_ptr<const void> owner, std::optional<std::string> directory)
-      : limits_(limits), owner_(std::move(owner)), directory_(std::move(directory)), bytes_left_(limits.constant_bytes) {}
+      : limits_(limits),
+        owner_(std::move(owner)),
+        directory_(std::move(directory)),
+        bytes_left_(limits.constant_bytes) {}
 
   // Errors name the tensor.
   Result<Tensor> read(const TensorProto& proto);

@@ -116,9 +116,20 @@ TEST_F(External, reads_a_part_of_a_file) {
 }
 
 TEST_F(External, paths_that_leave_the_directory) {
-  const Strings locations{"../secret.bin", "sub/../../secret.bin", root_ + "/secret.bin", "..", ".", "", "sub",
-                          "..\\secret.bin", std::string("w.bin\0", 6), "%2e%2e/secret.bin", std::string(4096, 'a'),
-                          "/dev/zero", "missing.bin", "sub/../w.bin"};
+  const Strings locations{"../secret.bin",
+                          "sub/../../secret.bin",
+                          root_ + "/secret.bin",
+                          "..",
+                          ".",
+                          "",
+                          "sub",
+                          "..\\secret.bin",
+                          std::string("w.bin\0", 6),
+                          "%2e%2e/secret.bin",
+                          std::string(4096, 'a'),
+                          "/dev/zero",
+                          "missing.bin",
+                          "sub/../w.bin"};
   for (const std::string& location : locations) {
     const Read result = read_at({{"location", location}, {"length", "8"}});
     EXPECT_TRUE(result.error.starts_with("tensor 'w'")) << location << ": " << result.error;

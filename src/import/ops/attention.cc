@@ -10,7 +10,7 @@ namespace mj::onnx {
 void import_attention(NodeImport& node) {
   node.inputs_between(3, 4);
   node.outputs_at_most(1);
-  node.ignore("softmax_precision");       // f32 or wider here
+  node.ignore("softmax_precision");      // f32 or wider here
   node.ignore("qk_matmul_output_mode");  // of an output that is refused
   if (node.number("softcap", 0) != 0) return node.unsupported("softcap is not 0");
   const ValueId q = node.in(0), k = node.in(1);
@@ -37,8 +37,8 @@ void import_attention(NodeImport& node) {
     ValueId mask = node.in(3);
     if (node.dtype(mask) == DType::boolean) {
       const DType dtype = node.dtype(q);
-      mask = node.emit(op("where"), {mask, node.scalar(0, dtype),
-                                     node.scalar(-std::numeric_limits<double>::infinity(), dtype)});
+      mask = node.emit(op("where"),
+                       {mask, node.scalar(0, dtype), node.scalar(-std::numeric_limits<double>::infinity(), dtype)});
     }
     inputs.push_back(mask);
   }

@@ -64,7 +64,8 @@ void import_lp_normalization(NodeImport& node) {
   if (p != 1 && p != 2) return node.unsupported("p must be 1 or 2, got {}", p);
   const std::vector<int64_t> axes{node.integer("axis", -1)};
   const ValueId x = node.in(0);
-  const ValueId norm = node.emit(op(p == 1 ? "reduce_l1" : "reduce_l2", {{0, "axes", axes}, {0, "keepdims", true}}), {x});
+  const ValueId norm =
+      node.emit(op(p == 1 ? "reduce_l1" : "reduce_l2", {{0, "axes", axes}, {0, "keepdims", true}}), {x});
   node.finish(op("div"), {x, norm});
 }
 
@@ -73,7 +74,9 @@ void import_mean_variance_normalization(NodeImport& node) {
   node.inputs_between(1, 1);
   const std::vector<int64_t> axes = node.integers("axes").value_or(std::vector<int64_t>{0, 2, 3});
   const ValueId x = node.in(0);
-  const auto mean = [&](ValueId of) { return node.emit(op("reduce_mean", {{0, "axes", axes}, {0, "keepdims", true}}), {of}); };
+  const auto mean = [&](ValueId of) {
+    return node.emit(op("reduce_mean", {{0, "axes", axes}, {0, "keepdims", true}}), {of});
+  };
   const ValueId mean_x = mean(x);
   const ValueId square_of_mean = node.emit(op("mul"), {mean_x, mean_x});
   const ValueId mean_of_square = mean(node.emit(op("mul"), {x, x}));

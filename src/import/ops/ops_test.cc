@@ -65,7 +65,8 @@ TEST(ops, identity_and_dropout_are_nothing) {
 
 TEST(ops, cast) {
   EXPECT_EQ(imported(one_node(17, "Cast", {{"x", {2}}}, {{"to", kInt64}})), "cast {to=i64} : i64[2]");
-  EXPECT_EQ(imported(one_node(17, "CastLike", {{"x", {2}}}, {}, {int64s("t", {1})}, {"x", "t"})), "cast {to=i64} : i64[2]");
+  EXPECT_EQ(imported(one_node(17, "CastLike", {{"x", {2}}}, {}, {int64s("t", {1})}, {"x", "t"})),
+            "cast {to=i64} : i64[2]");
   EXPECT_TRUE(holds(imported(one_node(17, "Cast", {{"x", {2}}})), "attribute 'to' is missing"));
   EXPECT_TRUE(holds(imported(one_node(17, "Cast", {{"x", {2}}}, {{"to", 14}})), "complex64 is not supported"));
 }
@@ -99,7 +100,10 @@ TEST(ops, pow_of_mixed_types) {
 
 TEST(ops, bit_shift_and_swish) {
   GraphBuilder graph;
-  graph.input("x", {2}, kUint8).input("n", {2}, kUint8).node("BitShift", {"x", "n"}, {"y"}, {{"direction", "LEFT"}}).output("y");
+  graph.input("x", {2}, kUint8)
+      .input("n", {2}, kUint8)
+      .node("BitShift", {"x", "n"}, {"y"}, {{"direction", "LEFT"}})
+      .output("y");
   EXPECT_EQ(imported(model(graph)), "shift_left : u8[2]");
   EXPECT_EQ(imported(one_node(24, "Swish", {{"x", {2}}})), "silu : f32[2]");
   EXPECT_EQ(imported(one_node(24, "Swish", {{"x", {2}}}, {{"alpha", 2.0f}})), "mul; sigmoid; mul : f32[2]");
@@ -111,17 +115,22 @@ TEST(ops, flatten) {
   EXPECT_EQ(imported(one_node(13, "Flatten", {{"x", {2, 3}}}, {{"axis", 0}})), "reshape : f32[1,6]");
   EXPECT_EQ(imported(one_node(13, "Flatten", {{"x", {2, 3}}}, {{"axis", 2}})), "reshape : f32[6,1]");
   EXPECT_TRUE(imported(one_node(13, "Flatten", {{"x", {"A", "B", "C"}}})).ends_with(" : f32[A,B*C]"));
-  EXPECT_TRUE(holds(imported(one_node(13, "Flatten", {{"x", {2, 3}}}, {{"axis", 3}})), "axis must be in [-2, 2], got 3"));
+  EXPECT_TRUE(
+      holds(imported(one_node(13, "Flatten", {{"x", {2, 3}}}, {{"axis", 3}})), "axis must be in [-2, 2], got 3"));
 }
 
 TEST(ops, squeeze_and_unsqueeze_take_axes_as_attribute_then_as_input) {
   const Bytes axes = int64s("axes", {0});
-  EXPECT_EQ(imported(one_node(11, "Squeeze", {{"x", {1, 3, 1}}}, {{"axes", Integers{0}}})), "squeeze {axes=[0]} : f32[3,1]");
-  EXPECT_EQ(imported(one_node(13, "Squeeze", {{"x", {1, 3, 1}}}, {}, {axes}, {"x", "axes"})), "squeeze {axes=[0]} : f32[3,1]");
+  EXPECT_EQ(imported(one_node(11, "Squeeze", {{"x", {1, 3, 1}}}, {{"axes", Integers{0}}})),
+            "squeeze {axes=[0]} : f32[3,1]");
+  EXPECT_EQ(imported(one_node(13, "Squeeze", {{"x", {1, 3, 1}}}, {}, {axes}, {"x", "axes"})),
+            "squeeze {axes=[0]} : f32[3,1]");
   EXPECT_EQ(imported(one_node(13, "Squeeze", {{"x", {1, 3, 1}}})), "squeeze {axes=[0, 2]} : f32[3]");
   EXPECT_TRUE(holds(imported(one_node(13, "Squeeze", {{"x", {1, "N"}}})), "every dimension must be known, got N"));
-  EXPECT_EQ(imported(one_node(11, "Unsqueeze", {{"x", {3}}}, {{"axes", Integers{0}}})), "unsqueeze {axes=[0]} : f32[1,3]");
-  EXPECT_EQ(imported(one_node(13, "Unsqueeze", {{"x", {3}}}, {}, {axes}, {"x", "axes"})), "unsqueeze {axes=[0]} : f32[1,3]");
+  EXPECT_EQ(imported(one_node(11, "Unsqueeze", {{"x", {3}}}, {{"axes", Integers{0}}})),
+            "unsqueeze {axes=[0]} : f32[1,3]");
+  EXPECT_EQ(imported(one_node(13, "Unsqueeze", {{"x", {3}}}, {}, {axes}, {"x", "axes"})),
+            "unsqueeze {axes=[0]} : f32[1,3]");
   GraphBuilder computed;
   computed.input("x", {3}).input("axes", {1}, kInt64).node("Unsqueeze", {"x", "axes"}, {"y"}, {}, "u").output("y");
   EXPECT_TRUE(holds(imported(model(computed)), "axes must be known before running, but input 'axes' is computed"));
@@ -130,7 +139,10 @@ TEST(ops, squeeze_and_unsqueeze_take_axes_as_attribute_then_as_input) {
 TEST(ops, split) {
   const auto split = [](int64_t opset, const Attributes& attributes, const Strings& inputs) {
     GraphBuilder graph;
-    graph.input("x", {6, "N"}).initializer(int64s("sizes", {2, 4})).node("Split", inputs, {"y", "z"}, attributes).output("y");
+    graph.input("x", {6, "N"})
+        .initializer(int64s("sizes", {2, 4}))
+        .node("Split", inputs, {"y", "z"}, attributes)
+        .output("y");
     return imported(model(graph.output("z"), opset));
   };
   EXPECT_EQ(split(11, {{"split", Integers{2, 4}}}, {"x"}), "split {sizes=[2, 4]} : f32[2,N]");
@@ -159,7 +171,8 @@ TEST(ops, softmax_of_a_matrix_before_opset_13) {
 }
 
 TEST(ops, reductions) {
-  EXPECT_EQ(imported(one_node(13, "ReduceMean", {{"x", {2, 3}}}, {{"axes", Integers{1}}})), "reduce_mean {axes=[1]} : f32[2,1]");
+  EXPECT_EQ(imported(one_node(13, "ReduceMean", {{"x", {2, 3}}}, {{"axes", Integers{1}}})),
+            "reduce_mean {axes=[1]} : f32[2,1]");
   EXPECT_EQ(imported(one_node(18, "ReduceMean", {{"x", {2, 3}}}, {{"keepdims", 0}}, {int64s("a", {1})}, {"x", "a"})),
             "reduce_mean {axes=[1], keepdims=false} : f32[2]");
   EXPECT_EQ(imported(one_node(13, "ReduceSum", {{"x", {2, 3}}}, {}, {int64s("a", {-1})}, {"x", "a"})),
@@ -167,13 +180,15 @@ TEST(ops, reductions) {
   EXPECT_EQ(imported(one_node(13, "ReduceSum", {{"x", {2, 3}}}, {{"noop_with_empty_axes", 1}})), "identity : f32[2,3]");
   EXPECT_EQ(imported(one_node(13, "ReduceMax", {{"x", {2, 3}}}, {{"keepdims", 0}})),
             "reduce_max {axes=[0, 1], keepdims=false} : f32[]");
-  for (const char* name : {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMin", "ReduceProd", "ReduceSumSquare"}) {
+  for (const char* name :
+       {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMin", "ReduceProd", "ReduceSumSquare"}) {
     EXPECT_TRUE(imported(one_node(13, name, {{"x", {2, 3}}})).ends_with(" : f32[1,1]")) << name;
   }
 }
 
 TEST(ops, global_pools) {
-  EXPECT_EQ(imported(one_node(13, "GlobalAveragePool", {{"x", {"N", 8, 7, 7}}})), "reduce_mean {axes=[2, 3]} : f32[N,8,1,1]");
+  EXPECT_EQ(imported(one_node(13, "GlobalAveragePool", {{"x", {"N", 8, 7, 7}}})),
+            "reduce_mean {axes=[2, 3]} : f32[N,8,1,1]");
   EXPECT_EQ(imported(one_node(13, "GlobalMaxPool", {{"x", {1, 8, "L"}}})), "reduce_max {axes=[2]} : f32[1,8,1]");
   EXPECT_EQ(imported(one_node(13, "GlobalLpPool", {{"x", {1, 8, 4}}})), "reduce_l2 {axes=[2]} : f32[1,8,1]");
   EXPECT_TRUE(holds(imported(one_node(13, "GlobalMaxPool", {{"x", {1, 8}}})), "at least 3 dims, got f32[1,8]"));
@@ -187,16 +202,20 @@ TEST(ops, top_k) {
 
 TEST(ops, convolutions_and_pools) {
   const Bytes w = floats("w", {4, 3, 1, 1}, Floats(12, 1));
-  EXPECT_EQ(imported(one_node(11, "Conv", {{"x", {"N", 3, 8, 8}}}, {{"kernel_shape", Integers{1, 1}}, {"strides", Integers{2, 2}}},
-                              {w}, {"x", "w"})),
+  EXPECT_EQ(imported(one_node(11, "Conv", {{"x", {"N", 3, 8, 8}}},
+                              {{"kernel_shape", Integers{1, 1}}, {"strides", Integers{2, 2}}}, {w}, {"x", "w"})),
             "conv {strides=[2, 2]} : f32[N,4,4,4]");
-  EXPECT_TRUE(holds(imported(one_node(11, "Conv", {{"x", {1, 3, 8, 8}}}, {{"kernel_shape", Integers{3, 3}}}, {w}, {"x", "w"})),
-                    "kernel_shape does not fit the weights, which are f32[4,3,1,1]"));
-  EXPECT_EQ(imported(one_node(11, "ConvTranspose", {{"x", {1, 4, 8, 8}}}, {{"strides", Integers{2, 2}}}, {w}, {"x", "w"})),
-            "conv_transpose {strides=[2, 2]} : f32[1,3,15,15]");
-  EXPECT_EQ(imported(one_node(11, "MaxPool", {{"x", {1, 3, 8, 8}}}, {{"kernel_shape", Integers{2, 2}}, {"strides", Integers{2, 2}}})),
+  EXPECT_TRUE(
+      holds(imported(one_node(11, "Conv", {{"x", {1, 3, 8, 8}}}, {{"kernel_shape", Integers{3, 3}}}, {w}, {"x", "w"})),
+            "kernel_shape does not fit the weights, which are f32[4,3,1,1]"));
+  EXPECT_EQ(
+      imported(one_node(11, "ConvTranspose", {{"x", {1, 4, 8, 8}}}, {{"strides", Integers{2, 2}}}, {w}, {"x", "w"})),
+      "conv_transpose {strides=[2, 2]} : f32[1,3,15,15]");
+  EXPECT_EQ(imported(one_node(11, "MaxPool", {{"x", {1, 3, 8, 8}}},
+                              {{"kernel_shape", Integers{2, 2}}, {"strides", Integers{2, 2}}})),
             "max_pool {kernel_shape=[2, 2], strides=[2, 2]} : f32[1,3,4,4]");
-  EXPECT_EQ(imported(one_node(11, "AveragePool", {{"x", {1, 3, 8}}}, {{"kernel_shape", Integers{2}}, {"count_include_pad", 1}})),
+  EXPECT_EQ(imported(one_node(11, "AveragePool", {{"x", {1, 3, 8}}},
+                              {{"kernel_shape", Integers{2}}, {"count_include_pad", 1}})),
             "average_pool {kernel_shape=[2], count_include_pad=true} : f32[1,3,7]");
   GraphBuilder indices;
   indices.input("x", {1, 3, 8}).node("MaxPool", {"x"}, {"y", "i"}, {{"kernel_shape", Integers{2}}}).output("y");
@@ -207,17 +226,29 @@ TEST(ops, normalizations) {
   const Bytes one = floats("s", {4}, {1, 1, 1, 1});
   const std::string batch_norm = "batch_norm {epsilon=0.5} : f32[N,4,2]";
   const Strings five{"x", "s", "s", "s", "s"};
-  EXPECT_EQ(imported(one_node(9, "BatchNormalization", {{"x", {"N", 4, 2}}}, {{"epsilon", 0.5f}, {"momentum", 0.9f}}, {one}, five)), batch_norm);
-  EXPECT_EQ(imported(one_node(15, "BatchNormalization", {{"x", {"N", 4, 2}}}, {{"epsilon", 0.5f}, {"training_mode", 0}}, {one}, five)), batch_norm);
-  EXPECT_TRUE(holds(imported(one_node(15, "BatchNormalization", {{"x", {"N", 4, 2}}}, {{"training_mode", 1}}, {one}, five)), "training_mode is 1"));
-  EXPECT_EQ(imported(one_node(17, "LayerNormalization", {{"x", {"N", 4}}}, {{"stash_type", 1}}, {one}, {"x", "s", "s"})), "layer_norm : f32[N,4]");
-  EXPECT_EQ(imported(one_node(23, "RMSNormalization", {{"x", {"N", 4}}}, {}, {one}, {"x", "s"})), "rms_norm : f32[N,4]");
-  EXPECT_EQ(imported(one_node(21, "GroupNormalization", {{"x", {"N", 4, 5}}}, {{"num_groups", 2}}, {one}, {"x", "s", "s"})),
-            "group_norm {num_groups=2} : f32[N,4,5]");
-  EXPECT_EQ(imported(one_node(18, "GroupNormalization", {{"x", {"N", 8, 5}}}, {{"num_groups", 4}}, {one}, {"x", "s", "s"})),
-            "reshape; expand; reshape; reshape; expand; reshape; group_norm {num_groups=4} : f32[N,8,5]");
+  EXPECT_EQ(imported(one_node(9, "BatchNormalization", {{"x", {"N", 4, 2}}}, {{"epsilon", 0.5f}, {"momentum", 0.9f}},
+                              {one}, five)),
+            batch_norm);
+  EXPECT_EQ(imported(one_node(15, "BatchNormalization", {{"x", {"N", 4, 2}}}, {{"epsilon", 0.5f}, {"training_mode", 0}},
+                              {one}, five)),
+            batch_norm);
+  EXPECT_TRUE(
+      holds(imported(one_node(15, "BatchNormalization", {{"x", {"N", 4, 2}}}, {{"training_mode", 1}}, {one}, five)),
+            "training_mode is 1"));
+  EXPECT_EQ(
+      imported(one_node(17, "LayerNormalization", {{"x", {"N", 4}}}, {{"stash_type", 1}}, {one}, {"x", "s", "s"})),
+      "layer_norm : f32[N,4]");
+  EXPECT_EQ(imported(one_node(23, "RMSNormalization", {{"x", {"N", 4}}}, {}, {one}, {"x", "s"})),
+            "rms_norm : f32[N,4]");
+  EXPECT_EQ(
+      imported(one_node(21, "GroupNormalization", {{"x", {"N", 4, 5}}}, {{"num_groups", 2}}, {one}, {"x", "s", "s"})),
+      "group_norm {num_groups=2} : f32[N,4,5]");
+  EXPECT_EQ(
+      imported(one_node(18, "GroupNormalization", {{"x", {"N", 8, 5}}}, {{"num_groups", 4}}, {one}, {"x", "s", "s"})),
+      "reshape; expand; reshape; reshape; expand; reshape; group_norm {num_groups=4} : f32[N,8,5]");
   EXPECT_EQ(imported(one_node(13, "LpNormalization", {{"x", {"N", 4}}})), "reduce_l2 {axes=[-1]}; div : f32[N,4]");
-  EXPECT_TRUE(imported(one_node(13, "MeanVarianceNormalization", {{"x", {"N", 4, 2, 2}}})).ends_with("div : f32[N,4,2,2]"));
+  EXPECT_TRUE(
+      imported(one_node(13, "MeanVarianceNormalization", {{"x", {"N", 4, 2, 2}}})).ends_with("div : f32[N,4,2,2]"));
 }
 
 TEST(ops, recurrent_ones_keep_the_places_of_absent_inputs) {
@@ -250,11 +281,13 @@ TEST(ops, recurrent_ones_keep_the_places_of_absent_inputs) {
 
 TEST(ops, resize_and_upsample) {
   const Bytes scales = floats("scales", {2}, {1, 2}), half = floats("scales", {2}, {1, 0.5f});
-  const std::string doubled = "resize {coordinate_transformation_mode=\"asymmetric\", nearest_mode=\"floor\"} : f32[1,8]";
+  const std::string doubled =
+      "resize {coordinate_transformation_mode=\"asymmetric\", nearest_mode=\"floor\"} : f32[1,8]";
   EXPECT_EQ(imported(one_node(7, "Upsample", {{"x", {1, 4}}}, {{"scales", Floats{1, 2}}})), doubled);
   EXPECT_EQ(imported(one_node(9, "Upsample", {{"x", {1, 4}}}, {}, {scales}, {"x", "scales"})), doubled);
   EXPECT_EQ(imported(one_node(10, "Resize", {{"x", {1, 4}}}, {}, {scales}, {"x", "scales"})), doubled);
-  EXPECT_TRUE(holds(imported(one_node(10, "Resize", {{"x", {1, 4}}}, {}, {half}, {"x", "scales"})), "nearest_mode=\"ceil\""));
+  EXPECT_TRUE(
+      holds(imported(one_node(10, "Resize", {{"x", {1, 4}}}, {}, {half}, {"x", "scales"})), "nearest_mode=\"ceil\""));
   EXPECT_EQ(imported(one_node(13, "Resize", {{"x", {1, 4}}}, {{"mode", "linear"}},
                               {floats("none", {0}, {}), int64s("sizes", {1, 6})}, {"x", "none", "none", "sizes"})),
             "resize {mode=\"linear\"} : f32[1,6]");
@@ -262,7 +295,11 @@ TEST(ops, resize_and_upsample) {
 
 TEST(ops, quantized_ones) {
   GraphBuilder dynamic;
-  dynamic.input("x", {"N", 3}).node("DynamicQuantizeLinear", {"x"}, {"y", "s", "z"}).output("y").output("s").output("z");
+  dynamic.input("x", {"N", 3})
+      .node("DynamicQuantizeLinear", {"x"}, {"y", "s", "z"})
+      .output("y")
+      .output("s")
+      .output("z");
   EXPECT_TRUE(imported(model(dynamic)).ends_with(" : u8[N,3]")) << imported(model(dynamic));
   GraphBuilder integer;
   integer.input("a", {"N", 3}, kUint8)
@@ -295,9 +332,10 @@ TEST(ops, quantized_ones) {
 }
 
 TEST(ops, attention) {
-  EXPECT_EQ(imported(one_node(23, "Attention", {{"q", {"N", 8, "S", 16}}, {"k", {"N", 8, "S", 16}}, {"v", {"N", 8, "S", 16}}},
-                              {{"is_causal", 1}})),
-            "attention {heads=8, kv_heads=8, causal=true, layout=\"bhsd\"} : f32[N,8,S,16]");
+  EXPECT_EQ(
+      imported(one_node(23, "Attention", {{"q", {"N", 8, "S", 16}}, {"k", {"N", 8, "S", 16}}, {"v", {"N", 8, "S", 16}}},
+                        {{"is_causal", 1}})),
+      "attention {heads=8, kv_heads=8, causal=true, layout=\"bhsd\"} : f32[N,8,S,16]");
 }
 
 }  // namespace

@@ -10,11 +10,11 @@ namespace {
 
 std::string_view reduction(std::string_view onnx_name) {
   static const std::map<std::string_view, std::string_view> kNames = {
-      {"ReduceL1", "reduce_l1"},         {"ReduceL2", "reduce_l2"},
+      {"ReduceL1", "reduce_l1"},          {"ReduceL2", "reduce_l2"},
       {"ReduceLogSum", "reduce_log_sum"}, {"ReduceLogSumExp", "reduce_log_sum_exp"},
-      {"ReduceMax", "reduce_max"},       {"ReduceMean", "reduce_mean"},
-      {"ReduceMin", "reduce_min"},       {"ReduceProd", "reduce_prod"},
-      {"ReduceSum", "reduce_sum"},       {"ReduceSumSquare", "reduce_sum_square"}};
+      {"ReduceMax", "reduce_max"},        {"ReduceMean", "reduce_mean"},
+      {"ReduceMin", "reduce_min"},        {"ReduceProd", "reduce_prod"},
+      {"ReduceSum", "reduce_sum"},        {"ReduceSumSquare", "reduce_sum_square"}};
   return kNames.at(onnx_name);
 }
 

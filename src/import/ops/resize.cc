@@ -14,7 +14,8 @@ void import_asymmetric(NodeImport& node, ValueId scales) {
   std::string nearest_mode = "floor";
   if (mode == "nearest" && !node.failed()) {
     const Tensor known = node.graph.value(scales).info.constant;
-    if (!known.present() || !is_float(known.dtype())) return node.unsupported("the scales must be known before running");
+    if (!known.present() || !is_float(known.dtype()))
+      return node.unsupported("the scales must be known before running");
     const std::vector<double> values = known.to_f64();
     const bool grows = std::any_of(values.begin(), values.end(), [](double v) { return v > 1; });
     const bool shrinks = std::any_of(values.begin(), values.end(), [](double v) { return v < 1; });

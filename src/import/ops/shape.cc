@@ -30,7 +30,8 @@ ValueId flatten(NodeImport& node, ValueId x, int64_t axis) {
     const std::vector<int64_t> first{0};
     products.push_back(node.emit(op("reduce_prod", {{0, "axes", first}, {0, "keepdims", true}}), {size}));
   }
-  return node.emit(op("reshape", {{0, "allowzero", true}}), {x, node.emit(op("concat", {{0, "axis", int64_t{0}}}), products)});
+  return node.emit(op("reshape", {{0, "allowzero", true}}),
+                   {x, node.emit(op("concat", {{0, "axis", int64_t{0}}}), products)});
 }
 
 void import_flatten(NodeImport& node) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax, LogSoftmax and Hardmax before opset 13: the input is taken as a matrix whose rows are all dims before `axis`,
-// and each row as a whole is normalised.
+// Softmax, LogSoftmax and Hardmax before opset 13: the input is taken as a matrix whose rows are all dims before
+// `axis`, and each row as a whole is normalised.
 #include "import/ops/flatten.h"
 #include "import/ops/irregular.h"
 
