@@ -66,7 +66,8 @@ Result<bool> fold(Graph& graph, NodeId id, const PassContext& context) {
     out = bytes == INT64_MAX ? bytes : out + bytes;
     if (out == INT64_MAX) return false;  // its shape is for running to tell
   }
-  if (out > std::max(in, context.max_fold_bytes)) {
+  // A factor of 4 lets quantized weights become f32.
+  if (out > std::max(4 * in, context.max_fold_bytes)) {
     context.why_not(graph, node, fmt::format("folding would make {} bytes from {}", out, in));
     return false;
   }

@@ -9,6 +9,8 @@ namespace mj {
 Pass cast_chain();
 Pass channels_last();
 Pass common_subexpressions();
+Pass compare_positions();
+Pass conv_transpose_to_conv();
 Pass div_constant();
 Pass eliminate_identity();
 Pass fold_constants();
@@ -19,6 +21,7 @@ Pass fold_matmul_scale();
 Pass fold_shapes();
 Pass fuse_epilogue();
 Pass fuse_pointwise();
+Pass gather_to_slice();
 Pass infer_shapes();
 Pass lower_batch_norm();
 Pass merge_qkv();

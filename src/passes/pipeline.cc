@@ -7,7 +7,8 @@ namespace mj {
 
 Stage canonicalize() {
   return {.name = "canonicalize",
-          .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), eliminate_identity()},
+          .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), gather_to_slice(),
+                     eliminate_identity()},
           // Each round may know a dimension more, and so fold a branch or a shape more.
           .rounds = 8};
 }
@@ -15,6 +16,7 @@ Stage canonicalize() {
 Stage simplify() {
   return {.name = "simplify",
           .passes = {common_subexpressions(), eliminate_identity(), cast_chain(), pow_to_mul(), div_constant(),
+                     compare_positions(),
                      // What a convolution or gemm can take into its weights is gone before the rest becomes maths.
                      fold_conv_batch_norm(), fold_gemm_batch_norm(), lower_batch_norm(), fold_conv_scale(),
                      fold_matmul_scale(), transpose_cancel(), transpose_sink(), reshape_cancel(), sink_expand(),
@@ -33,8 +35,8 @@ Stage merge() { return {.name = "merge", .passes = {merge_qkv()}}; }
 
 Stage layout() {
   return {.name = "layout",
-          .passes = {channels_last(), transpose_cancel(), transpose_sink(), transpose_cancel(), reshape_cancel(),
-                     eliminate_identity(), fold_constants()},
+          .passes = {conv_transpose_to_conv(), channels_last(), transpose_cancel(), transpose_sink(),
+                     transpose_cancel(), reshape_cancel(), eliminate_identity(), fold_constants()},
           .rounds = 8};
 }
 

@@ -7,6 +7,7 @@
 // pad(x, 0...)                        =>  x
 // concat(x)                           =>  x
 // x * 1, x / 1, x - 0, x + 0          =>  x    where the constant does not make the result larger; x + 0 turned -0 to 0
+// x and true, x or false              =>  x    likewise
 #include <algorithm>
 
 #include "ops/cast.h"
@@ -78,6 +79,8 @@ Pass eliminate_identity() {
       neutral("div", 1),
       neutral("add", 0),
       neutral("sub", 0),
+      neutral("and", 1),
+      neutral("or", 0),
   };
   return rewrite_pass("eliminate_identity", std::move(rewrites));
 }

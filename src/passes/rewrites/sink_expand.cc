@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// f(expand_to(x), y)            =>  f(x, y)               pointwise f, where the result keeps its shape without it
-// f(expand_to(x), c)            =>  expand_to(f(x, c))    where c has one element: less is computed
+// f(expand_to(x), y)            =>  f(x, y)               pointwise f, where y alone makes the result that large
+// f(expand_to(x), y)            =>  expand_to(f(x, y))    otherwise: less is computed
 // expand_to(expand_to(x))       =>  expand_to(x)
 // reshape_to(expand_to(c))      =>  expand_to(c)          where c has one element
 #include <algorithm>
@@ -52,14 +52,8 @@ Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   if (!expanded) return Outcome::no();
   if (!all_needed) return graph.add1(node.op, inputs);
 
-  ValueId source = kAbsent;
   for (ValueId& input : inputs) {
-    if (is_expand(graph, input)) {
-      if (source != kAbsent || !graph.single_use(input)) return Outcome::no();
-      source = input = graph.producer(input)->inputs[0];
-    } else if (element_count(graph.type(input).shape.value_or(Shape{Dim(2)})) != Dim(1)) {
-      return Outcome::no();
-    }
+    if (is_expand(graph, input)) input = graph.producer(input)->inputs[0];
   }
   return graph.add1(op("expand_to", {{1, "shape", dim_texts(want)}}), {graph.add1(node.op, inputs)});
 }

@@ -7,9 +7,12 @@
 //   slice_to{axes}(transpose{p}(x))         =>  transpose{p}(slice_to{p[axes]}(x))
 //   split{axis}(transpose{p}(x))            =>  transpose{p}(split{p[axis]}(x)) for each result
 //   pad(transpose{p}(x), pads)              =>  transpose{p}(pad(x, pads'))
+//   resize{axes}(transpose{p}(x), ...)      =>  transpose{p}(resize{p[axes]}(x, ...))
+//   quantize_linear{axis}(transpose{p}(x), s, z)  =>  transpose{p}(quantize_linear{p[axis]}(x, s, z)), and dequantize
 // unless the transposed value is also used by something that it cannot sink through: then there would be two.
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "ops/transpose.h"
 #include "passes/edit.h"
@@ -29,7 +32,8 @@ bool is_reduction(const Node& node) {
 }
 
 bool sinkable(const Node& node) {
-  constexpr std::array<std::string_view, 5> kOps{"transpose", "concat", "slice_to", "split", "pad"};
+  constexpr std::array<std::string_view, 8> kOps{"transpose", "concat", "slice_to",        "split",
+                                                 "pad",       "resize", "quantize_linear", "dequantize_linear"};
   if (!node.op || !node.epilogue.empty()) return false;
   return node.op.info().pointwise || is_reduction(node) || node.op.name().ends_with("softmax") ||
          std::find(kOps.begin(), kOps.end(), node.op.name()) != kOps.end();
@@ -151,6 +155,28 @@ Outcome through_pad(Graph& graph, const Node& node, const Perm& perm) {
   return graph.add1(Transpose{perm}, {graph.add1(op, inputs)});
 }
 
+Outcome through_resize(Graph& graph, const Node& node, const Perm& perm) {
+  auto axes = field_of<std::vector<int64_t>>(node.op, "axes");
+  if (axes.empty()) {
+    axes.resize(perm.size());
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  for (int64_t& axis : axes) axis = perm[static_cast<size_t>(wrapped(axis, perm.size()))];
+  std::vector<ValueId> inputs = node.inputs;
+  inputs[0] = below(graph, inputs[0]);
+  return graph.add1(Transpose{perm}, {graph.add1(with_field(node.op, "axes", axes), inputs)});
+}
+
+Outcome through_quantize(Graph& graph, const Node& node, const Perm& perm) {
+  std::vector<ValueId> inputs = node.inputs;
+  inputs[0] = below(graph, inputs[0]);
+  const Type& scale = graph.type(inputs[1]);
+  if (scale.rank() == 0 || one_element(scale)) return graph.add1(Transpose{perm}, {graph.add1(node.op, inputs)});
+  if (field_of<int64_t>(node.op, "block_size") != 0) return "its scales are one for each block";
+  const int64_t axis = perm[static_cast<size_t>(wrapped(field_of<int64_t>(node.op, "axis"), perm.size()))];
+  return graph.add1(Transpose{perm}, {graph.add1(with_field(node.op, "axis", axis), inputs)});
+}
+
 Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());  // adding nodes moves the original
   if (!node.op || !node.epilogue.empty() || node.inputs.empty() || node.is("transpose") || !sinkable(node)) {
@@ -162,6 +188,8 @@ Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   if (is_reduction(node)) return through_reduction(graph, node, *perm);
   if (node.is("concat")) return through_concat(graph, node, *perm);
   if (node.is("split")) return through_split(graph, node, *perm);
+  if (node.is("resize")) return through_resize(graph, node, *perm);
+  if (node.op.name().ends_with("quantize_linear")) return through_quantize(graph, node, *perm);
   if (node.is("pad")) return through_pad(graph, node, *perm);
   const ValueId x = below(graph, node.inputs[0]);
   if (node.is("slice_to")) {
