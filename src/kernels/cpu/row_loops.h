@@ -33,6 +33,8 @@ struct RowLoops {
   // y = (x - mean) * factor * scale + bias with scale and bias for each element; bias may be null.
   void (*normalize)(const float* x, int64_t n, float mean, float factor, const float* scale, const float* bias,
                     float* y);
+  // y[i] = start + sum over t of weights[t] * rows[t][i]
+  void (*weighted_sum)(const float* const* rows, const float* weights, int64_t count, float start, int64_t n, float* y);
   // y = (x - mean) * factor + bias, one number each for the whole stretch.
   void (*shift_scale)(const float* x, int64_t n, float mean, float factor, float bias, float* y);
 };

@@ -130,6 +130,21 @@ void normalize(const float* x, int64_t n, float mean, float factor, const float*
   });
 }
 
+void weighted_sum(const float* const* rows, const float* weights, int64_t count, float start, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int width = static_cast<int>(min64(kLanes, n - i));
+    const bool full = width == kLanes;
+    Vec sum = splat(start);
+    for (int64_t t = 0; t < count; ++t) {
+      sum = sum + splat(weights[t]) * (full ? load(rows[t] + i) : load_n(rows[t] + i, width));
+    }
+    if (full)
+      store(y + i, sum);
+    else
+      store_n(y + i, sum, width);
+  }
+}
+
 void shift_scale(const float* x, int64_t n, float mean, float factor, float bias, float* y) {
   const Vec m = splat(mean), f = splat(factor), b = splat(bias);
   map_row(x, n, y, [&](Vec v, int64_t, int) { return (v - m) * f + b; });
@@ -149,6 +164,7 @@ const RowLoops kRowLoops = {
     softmax_columns<true>,
     exp_scores,
     normalize,
+    weighted_sum,
     shift_scale};
 
 }  // namespace mj::cpu::MJ_ISA_NS
