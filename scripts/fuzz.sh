@@ -24,7 +24,7 @@ reader_of() {
 }
 
 fuzz() { # EXECUTABLE RUNS CORPUS PROFILE
-  LLVM_PROFILE_FILE=$4 UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/fuzz/$1" -runs="$2" -max_len=16384 -timeout=20 \
+  LLVM_PROFILE_FILE=$4 UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/fuzz/$1" -runs="$2" -max_len=32768 -timeout=20 \
     -rss_limit_mb=2048 -malloc_limit_mb=512 -artifact_prefix="$findings/$1-" -print_final_stats=1 -verbosity=1 "$3"
 }
 
