@@ -49,7 +49,8 @@ uint32_t encode(float value, Format f, bool saturate) {
   if (!std::isinf(magnitude)) {
     int exponent = 0;
     std::frexp(magnitude, &exponent);  // magnitude = m * 2^exponent, m in [0.5, 1)
-    const int normal = exponent - 1 < 1 - f.bias() ? 1 - f.bias() : exponent - 1;
+    // Zero has no exponent of its own (frexp says 0): it is a subnormal without a mantissa.
+    const int normal = magnitude == 0 || exponent - 1 < 1 - f.bias() ? 1 - f.bias() : exponent - 1;
     const float steps = std::nearbyint(std::ldexp(magnitude, f.mantissa_bits - normal));  // half to even
     const auto mantissa = static_cast<uint32_t>(steps);
     const auto base = static_cast<uint32_t>(normal + f.bias() - 1) << f.mantissa_bits;
