@@ -10,7 +10,7 @@ namespace mj::onnx {
 namespace {
 
 constexpr int64_t kOldestOpset = 7;
-constexpr int64_t kNewestOpset = 26;  // the newest whose changes were read through
+constexpr int64_t kNewestOpset = 28;  // the newest whose changes were read through
 
 // The result of a node that we do not support: what depends on it is left out without another message.
 constexpr ValueId kPoisoned = -2;

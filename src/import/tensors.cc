@@ -15,9 +15,10 @@ constexpr DType kTypes[] = {DType::none, DType::f32,    DType::u8,     DType::i8
                             DType::u32,  DType::u64,    DType::none,   DType::none,    DType::bf16, DType::f8e4m3,
                             DType::none, DType::f8e5m2, DType::none,   DType::u4,      DType::i4,   DType::none};
 constexpr std::string_view kTypeNames[] = {
-    "undefined", "float",        "uint8",          "int8",       "uint16",         "int16",  "int32",     "int64",
-    "string",    "bool",         "float16",        "double",     "uint32",         "uint64", "complex64", "complex128",
-    "bfloat16",  "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",  "int4",      "float4e2m1"};
+    "undefined", "float",      "uint8",      "int8",         "uint16",         "int16",      "int32",
+    "int64",     "string",     "bool",       "float16",      "double",         "uint32",     "uint64",
+    "complex64", "complex128", "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
+    "uint4",     "int4",       "float4e2m1", "float8e8m0",   "uint2",          "int2"};
 
 bool sub_byte(DType dtype) { return dtype == DType::i4 || dtype == DType::u4; }
 

@@ -8,8 +8,9 @@ namespace mj::onnx {
 
 // Without a cache of keys and values; its mask may be bool (true: seen) or added.
 void import_attention(NodeImport& node) {
-  node.inputs_between(3, 4);
   node.outputs_at_most(1);
+  if (node.input_count() > 4) return node.unsupported("it has a cache of keys and values");
+  node.inputs_between(3, 4);
   node.ignore("softmax_precision");      // f32 or wider here
   node.ignore("qk_matmul_output_mode");  // of an output that is refused
   if (node.number("softcap", 0) != 0) return node.unsupported("softcap is not 0");
@@ -46,7 +47,8 @@ void import_attention(NodeImport& node) {
                                {0, "kv_heads", kv_heads},
                                {0, "scale", node.number("scale", 0)},
                                {0, "causal", causal},
-                               {0, "layout", std::string(split ? "bhsd" : "bshd")}}),
+                               {0, "layout", std::string(split ? "bhsd" : "bshd")},
+                               {0, "zero_masked_rows", true}}),
               inputs);
 }
 

@@ -57,7 +57,7 @@ void import_group_normalization(NodeImport& node) {
   node.finish(node.op("group_norm"), inputs);
 }
 
-// x / norm(x) along one axis
+// x / norm(x) along one axis, 0 where the norm is 0
 void import_lp_normalization(NodeImport& node) {
   node.inputs_between(1, 1);
   const int64_t p = node.integer("p", 2);
@@ -66,7 +66,9 @@ void import_lp_normalization(NodeImport& node) {
   const ValueId x = node.in(0);
   const ValueId norm =
       node.emit(op(p == 1 ? "reduce_l1" : "reduce_l2", {{0, "axes", axes}, {0, "keepdims", true}}), {x});
-  node.finish(op("div"), {x, norm});
+  const ValueId one = node.scalar(1, node.dtype(x));
+  const ValueId is_zero = node.emit(op("equal"), {norm, node.scalar(0, node.dtype(x))});
+  node.finish(op("div"), {x, node.emit(op("where"), {is_zero, one, norm})});
 }
 
 // (x - mean(x)) / (sqrt(mean(x^2) - mean(x)^2) + 1e-9), as its definition by ONNX says

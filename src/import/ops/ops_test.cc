@@ -246,7 +246,8 @@ TEST(ops, normalizations) {
   EXPECT_EQ(
       imported(one_node(18, "GroupNormalization", {{"x", {"N", 8, 5}}}, {{"num_groups", 4}}, {one}, {"x", "s", "s"})),
       "reshape; expand; reshape; reshape; expand; reshape; group_norm {num_groups=4} : f32[N,8,5]");
-  EXPECT_EQ(imported(one_node(13, "LpNormalization", {{"x", {"N", 4}}})), "reduce_l2 {axes=[-1]}; div : f32[N,4]");
+  EXPECT_EQ(imported(one_node(13, "LpNormalization", {{"x", {"N", 4}}})),
+            "reduce_l2 {axes=[-1]}; equal; where; div : f32[N,4]");
   EXPECT_TRUE(
       imported(one_node(13, "MeanVarianceNormalization", {{"x", {"N", 4, 2, 2}}})).ends_with("div : f32[N,4,2,2]"));
 }
@@ -335,7 +336,7 @@ TEST(ops, attention) {
   EXPECT_EQ(
       imported(one_node(23, "Attention", {{"q", {"N", 8, "S", 16}}, {"k", {"N", 8, "S", 16}}, {"v", {"N", 8, "S", 16}}},
                         {{"is_causal", 1}})),
-      "attention {heads=8, kv_heads=8, causal=true, layout=\"bhsd\"} : f32[N,8,S,16]");
+      "attention {heads=8, kv_heads=8, causal=true, layout=\"bhsd\", zero_masked_rows=true} : f32[N,8,S,16]");
 }
 
 }  // namespace

@@ -25,7 +25,21 @@ void require_one_number(NodeImport& node, size_t input) {
   }
 }
 
+// A zero point of one element may have any rank; ours has that of the scale.
+void import_scaled(NodeImport& node, std::string_view name) {
+  node.inputs_between(2, 3);
+  node.ignore("precision");  // of the division, which is done in f32 or wider
+  std::vector<ValueId> inputs = node.inputs();
+  if (node.has(2) && node.type(inputs[1]).rank() == 0 && node.type(inputs[2]).rank() == 1) {
+    inputs[2] = node.emit(op("squeeze", {{0, "axes", std::vector<int64_t>{0}}}), {inputs[2]});
+  }
+  node.finish(node.op(name), inputs);
+}
+
 }  // namespace
+
+void import_quantize_linear(NodeImport& node) { import_scaled(node, "quantize_linear"); }
+void import_dequantize_linear(NodeImport& node) { import_scaled(node, "dequantize_linear"); }
 
 // scale = (max(x, 0) - min(x, 0)) / 255, zero point = saturate(round(-min / scale)); a tensor of zeros has scale 1
 void import_dynamic_quantize_linear(NodeImport& node) {

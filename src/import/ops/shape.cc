@@ -119,8 +119,15 @@ void import_pad_attributes(NodeImport& node) {
   node.finish(node.op("pad"), {x, node.integers_constant(*pads), value});
 }
 
+void import_slice(NodeImport& node) {
+  node.inputs_between(3, 5);
+  if (node.has(3)) node.known_integers(3, "axes");
+  node.finish(op("slice"), node.inputs());
+}
+
 void import_pad(NodeImport& node) {
   node.inputs_between(2, 4);
+  if (node.has(3)) node.known_integers(3, "axes");
   node.finish(node.op("pad"), node.inputs());
 }
 
