@@ -56,7 +56,7 @@ void softmax_rows(std::vector<double>& scores, int64_t columns, bool zero_masked
 
 InferResult Attention::infer(const InferContext& context) const {
   const int64_t kv = key_heads();
-  if (heads < 1 || kv_heads < 0 || heads % kv != 0) {
+  if (heads < 1 || heads > INT16_MAX || kv_heads < 0 || heads % kv != 0) {
     return context.fail(fmt::format("{} heads do not share {} key heads", heads, kv));
   }
   const auto head_size = [&](const Dim& width, int64_t count) -> Result<Dim> {

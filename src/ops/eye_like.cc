@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // eye_like{dtype, k}(x): 1 on the k-th diagonal of a matrix of the shape of x, else 0; dtype none is that of x
+#include <fmt/format.h>
+
 #include "ops/reference_gemm.h"
 #include "ops/register.h"
 
@@ -20,7 +22,9 @@ struct EyeLike {
 InferResult EyeLike::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 1));
   MJ_TRY(context.rank(0, 2));
-  return one(dtype == DType::none ? context.dtype(0) : dtype, context.shape(0));
+  const DType wanted = dtype == DType::none ? context.dtype(0) : dtype;
+  if (!allows(Types::all, wanted)) return context.fail(fmt::format("{} has no 1", name(wanted)));
+  return one(wanted, context.shape(0));
 }
 
 Result<void> EyeLike::reference(std::span<const Tensor> in, std::span<Tensor> out) const {

@@ -11,7 +11,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <functional>
+#include <random>
 
 #include "ops/op.h"
 
@@ -186,6 +187,78 @@ Result<Op> parse_op(Cursor& at) {
   return make_op(name, fields);
 }
 
+// Changes operators and their inputs at random.
+class Nonsense {
+ public:
+  explicit Nonsense(uint32_t seed) : random_(seed) {}
+
+  int64_t number(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_); }
+  template <class T>
+  T pick(std::initializer_list<T> all) {
+    return *(all.begin() + number(0, std::ssize(all) - 1));
+  }
+
+  Tensor tensor() {
+    if (number(0, 15) == 0) return Tensor();
+    const DType dtype = pick({DType::f32, DType::f32, DType::f32, DType::i64, DType::i64, DType::i32, DType::boolean,
+                              DType::f16, DType::u8, DType::f64, DType::i8});
+    std::vector<int64_t> dims(static_cast<size_t>(pick({0, 1, 1, 2, 2, 3, 4, 5})));
+    for (int64_t& dim : dims) dim = pick({0, 1, 1, 2, 2, 2, 3, 4});
+    Tensor out = Tensor::zeros(dtype, dims);
+    dispatch(dtype, [&]<class T>() {
+      for (T& x : out.mutable_data<T>()) x = static_cast<T>(static_cast<float>(number(-3, 5)));
+    });
+    if (dtype == DType::i64 && out.size() > 0 && number(0, 7) == 0) {
+      out.mutable_data<int64_t>()[0] = pick({INT64_MAX, INT64_MIN, int64_t{1} << 40});
+    }
+    return out;
+  }
+
+  // Mostly the tensor itself; else its like with one dim, the type or an element changed, or another one.
+  Tensor changed(const Tensor& tensor) {
+    if (!tensor.present() || tensor.dtype() == DType::string || number(0, 2) > 0) return tensor;
+    std::vector<int64_t> dims = tensor.dims();
+    const int64_t what = number(0, 4);
+    if (what == 0) return this->tensor();
+    if (what == 1 && !dims.empty()) dims[static_cast<size_t>(number(0, std::ssize(dims) - 1))] = number(0, 3);
+    if (what == 2) dims.insert(dims.begin(), 1);
+    Tensor out = Tensor::zeros(what == 3 ? pick({DType::i64, DType::i32, DType::f32, DType::boolean}) : tensor.dtype(), dims);
+    const std::vector<double> values = tensor.to_f64();
+    dispatch(out.dtype(), [&]<class T>() {
+      const std::span<T> to = out.mutable_data<T>();
+      for (size_t i = 0; i < to.size(); ++i) {
+        to[i] = static_cast<T>(static_cast<float>(values.empty() ? 0 : std::clamp(values[i % values.size()], 0.0, 100.0)));
+      }
+      if (to.empty() || what != 4) return;
+      to[static_cast<size_t>(number(0, std::ssize(to) - 1))] = static_cast<T>(static_cast<float>(number(0, 9)));
+      if constexpr (std::is_same_v<T, int64_t>) {
+        if (number(0, 2) == 0) to[0] = pick({INT64_MAX, INT64_MIN, int64_t{1} << 40, int64_t{-1}});
+      }
+    });
+    return out;
+  }
+
+  FieldValue field(const FieldValue& standard) {
+    if (number(0, 2) > 0) return standard;
+    if (std::holds_alternative<int64_t>(standard)) return pick({int64_t{0}, int64_t{1}, int64_t{2}, int64_t{-1}, int64_t{3}, INT64_MAX, INT64_MIN});
+    if (std::holds_alternative<float>(standard)) return pick({0.0f, 1.0f, -1.0f, 1e30f});
+    if (std::holds_alternative<bool>(standard)) return number(0, 1) == 1;
+    if (std::holds_alternative<std::vector<int64_t>>(standard)) {
+      std::vector<int64_t> list(static_cast<size_t>(number(0, 4)));
+      for (int64_t& x : list) x = number(0, 20) == 0 ? pick({INT64_MAX, INT64_MIN, int64_t{-5}}) : number(-1, 3);
+      return list;
+    }
+    if (std::holds_alternative<std::string>(standard)) {
+      return pick<std::string>({"SAME_UPPER", "linear", "cubic", "reflect", "wrap", "bidirectional", "reverse", "qkv", "bhsd", "add",
+                                "align_corners", "tf_crop_and_resize", "not_larger", "tanh", "?"});
+    }
+    return standard;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
 void expect_close(const Tensor& want, const Tensor& got) {
   ASSERT_EQ(name(want.dtype()), name(got.dtype()));
   ASSERT_EQ(want.dims(), got.dims()) << to_string(got);
@@ -275,7 +348,31 @@ void run_case(const std::string& before, const std::string& after) {
   EXPECT_EQ(collapsed(after), text);
 }
 
-void run_file(const std::filesystem::path& path) {
+// Whatever a model says, an operator answers or complains; it never crashes or reads elsewhere.
+void survive(const std::string& before, Nonsense& nonsense) {
+  Cursor at{before};
+  at.until(" ");
+  const Result<Op> op = parse_op(at);
+  if (!op.ok()) return;
+  std::vector<Tensor> tensors;
+  while (!at.done()) {
+    const Item i = item(at);
+    tensors.push_back(i.numeric() ? tensor_of(i.type, *i.values) : Tensor());
+  }
+  for (int round = 0; round < 100; ++round) {
+    std::vector<NamedField> fields = op->fields();
+    for (NamedField& field : fields) field.value = nonsense.field(field.value);
+    std::vector<Tensor> inputs;
+    for (const Tensor& tensor : tensors) inputs.push_back(nonsense.changed(tensor));
+    const Result<std::vector<Tensor>> result =
+        evaluate(*op->info().make(fields), inputs, static_cast<int>(nonsense.number(1, 3)));
+    EXPECT_TRUE(result.ok() || !result.error().message.empty());
+  }
+}
+
+using Case = std::function<void(const std::string& before, const std::string& after)>;
+
+void for_each_case(const std::filesystem::path& path, const Case& run_case) {
   std::ifstream in(path);
   std::string line, before, after;
   bool second = false;
@@ -315,7 +412,14 @@ std::vector<std::string> golden_files() {
 
 class Golden : public testing::TestWithParam<std::string> {};
 
-TEST_P(Golden, Ops) { run_file(fmt::format("{}/test/ops/{}.txt", MJ_SOURCE_DIR, GetParam())); }
+std::string file(const std::string& name) { return fmt::format("{}/test/ops/{}.txt", MJ_SOURCE_DIR, name); }
+
+TEST_P(Golden, Ops) { for_each_case(file(GetParam()), run_case); }
+
+TEST_P(Golden, SurvivesNonsense) {
+  Nonsense nonsense(5);
+  for_each_case(file(GetParam()), [&](const std::string& before, const std::string&) { survive(before, nonsense); });
+}
 
 INSTANTIATE_TEST_SUITE_P(Ops, Golden, testing::ValuesIn(golden_files()),
                          [](const auto& info) { return info.param; });

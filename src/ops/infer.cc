@@ -55,6 +55,9 @@ Error InferContext::fail(std::string message) const { return model_error("{}: {}
 Result<void> InferContext::inputs_between(size_t at_least, size_t at_most) const {
   size_t present = inputs.size();
   while (present > 0 && !inputs[present - 1].present()) --present;
+  for (size_t i = 0; i < std::min(at_least, present); ++i) {
+    if (!inputs[i].present()) return fail(fmt::format("input {} is missing", i));
+  }
   if (present >= at_least && present <= at_most) return {};
   if (at_least == at_most) return fail(fmt::format("takes {} inputs, got {}", at_least, present));
   return fail(fmt::format("takes {} to {} inputs, got {}", at_least, at_most, present));

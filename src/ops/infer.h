@@ -50,7 +50,8 @@ struct InferContext {
   DType dtype(size_t i) const { return inputs[i].type.dtype; }
   const Shape& shape(size_t i) const { return *inputs[i].type.shape; }  // require ranked(i) first
 
-  // Errors that read "conv: input 0 must ...". `at_least`/`at_most` count inputs.
+  // Errors that read "conv: input 0 must ...". `at_least`/`at_most` count inputs;
+  // the first `at_least` must be present.
   Result<void> inputs_between(size_t at_least, size_t at_most) const;
   Result<void> rank(size_t i, int64_t want) const;           // ranked with exactly this rank
   Result<void> rank_at_least(size_t i, int64_t want) const;  // ranked with at least this rank

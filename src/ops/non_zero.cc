@@ -29,6 +29,7 @@ struct NonZero {
 InferResult NonZero::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 1));
   MJ_TRY(context.ranked(0));
+  if (!allows(Types::all, context.dtype(0))) return context.fail("its input must be numbers or bool");
   const Tensor& x = context[0].constant;
   if (!x.present() && context.concrete()) return context.fail("its input must be known");
   Dim count = x.present() ? Dim(std::ssize(non_zeros(x))) : context.fresh("nonzero");

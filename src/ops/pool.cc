@@ -67,6 +67,9 @@ InferResult PoolFields::infer(const InferContext& context) const {
     return context.fail(
         fmt::format("kernel_shape needs {} numbers from 1, got [{}]", spatial, fmt::join(kernel_shape, ", ")));
   }
+  double taps = 1;
+  for (int64_t k : kernel_shape) taps *= static_cast<double>(k);
+  if (taps > INT32_MAX) return context.fail(fmt::format("a window of {} elements is out of range", taps));
   const Shape in(x.begin() + (channels_last ? 1 : 2), x.end() - (channels_last ? 1 : 0));
   Shape out = window_output(window(), in, Shape(kernel_shape.begin(), kernel_shape.end()), ceil_mode);
   out.insert(out.begin(), x[0]);

@@ -118,7 +118,9 @@ InferResult DequantizeLinear::infer(const InferContext& context) const {
   if (!f8 && !is_integer(context.dtype(0))) {
     return context.fail(fmt::format("input 0 must be integers or f8, got {}", to_string(context[0].type)));
   }
-  return one(output_dtype == DType::none ? context.dtype(1) : output_dtype, context.shape(0));
+  const DType dtype = output_dtype == DType::none ? context.dtype(1) : output_dtype;
+  if (!is_float(dtype)) return context.fail(fmt::format("output_dtype must be floating point, got {}", name(dtype)));
+  return one(dtype, context.shape(0));
 }
 
 Result<void> DequantizeLinear::reference(std::span<const Tensor> in, std::span<Tensor> out) const {

@@ -78,7 +78,8 @@ int64_t reduce_line(Reduction kind, std::span<const int64_t> line, DType dtype) 
     default: break;
   }
   const std::vector<double> wide(line.begin(), line.end());
-  return static_cast<int64_t>(reduce_line(kind, wide));
+  const double real = reduce_line(kind, wide);
+  return std::fabs(real) < 9e18 ? static_cast<int64_t>(real) : 0;  // logarithms of 0 and less
 }
 
 // The elements with the reduced dims innermost.

@@ -48,12 +48,6 @@ std::vector<float> size_scales(const Resize& op, std::span<const int64_t> in, st
   return out;
 }
 
-// One axis of a resize: output place o is the sum of weight * input over its taps.
-struct Taps {
-  std::vector<std::pair<int64_t, double>> taps;
-  bool outside = false;  // tf_crop_and_resize: the extrapolation value stands here
-};
-
 struct Axis {
   int64_t in, out;
   float scale, roi_start, roi_end;
@@ -91,15 +85,15 @@ double cubic(double a, double x) {
   return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-Taps taps_of(const Resize& op, const Axis& a, int64_t o) {
-  Taps t;
+ResizeTaps taps_of(const Resize& op, const Axis& a, int64_t o) {
+  ResizeTaps t;
   const double x = coordinate(op, a, static_cast<float>(o));
   if (op.coordinate_transformation_mode == "tf_crop_and_resize" && (x < 0 || x > static_cast<double>(a.in - 1))) {
     t.outside = true;
     return t;
   }
-  const auto clamp = [&](double at) {
-    return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(a.in - 1)));
+  const auto clamp = [&](double at) {  // NaN, which a roi may hold, becomes 0
+    return at > 0 ? static_cast<int64_t>(std::min(at, static_cast<double>(a.in - 1))) : 0;
   };
   if (op.mode == "nearest") {
     t.taps.push_back({clamp(nearest(op.nearest_mode, x)), 1});
@@ -142,6 +136,7 @@ InferResult Resize::infer(const InferContext& context) const {
   MJ_TRY(known("coordinate_transformation_mode", coordinate_transformation_mode,
                {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
                 "tf_half_pixel_for_nn", "tf_crop_and_resize"}));
+  if (context.has(1) && !is_float(context.dtype(1))) return context.fail("roi must be floating point");
   MJ_TRY(normalize_axes(context, axes, context[0].type.rank()));
   const std::vector<size_t> at = resized_axes(*this, context[0].type.rank());
   Shape out = context.shape(0);
@@ -182,46 +177,60 @@ InferResult Resize::infer(const InferContext& context) const {
   return one(context.dtype(0), std::move(out));
 }
 
-Result<void> Resize::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
-  const std::vector<size_t> at = resized_axes(*this, in[0].rank());
-  if (out[0].size() == 0) return {};
-  if (in[0].size() == 0) return model_error("resize: an empty image cannot grow");
+Result<std::vector<ResizePass>> resize_passes(const Resize& op, std::span<const Tensor> in,
+                                              std::span<const int64_t> out_dims) {
+  const std::vector<size_t> at = resized_axes(op, in[0].rank());
   const auto given = [&](size_t i) { return in.size() > i && in[i].present() && in[i].size() > 0; };
   std::vector<float> scales;
   if (given(3)) {
-    scales = size_scales(*this, in[0].dims(), in[3].to_i64(), at);
+    scales = size_scales(op, in[0].dims(), in[3].to_i64(), at);
   } else {
     for (double scale : in[2].to_f64()) scales.push_back(static_cast<float>(scale));
   }
+  const bool crops = op.coordinate_transformation_mode == "tf_crop_and_resize";
   const std::vector<double> roi = given(1) ? in[1].to_f64() : std::vector<double>{};
-  if (coordinate_transformation_mode == "tf_crop_and_resize" && roi.size() != 2 * at.size()) {
+  if (crops && roi.size() != 2 * at.size()) {
     return model_error("resize: roi needs {} numbers, got {}", 2 * at.size(), roi.size());
   }
-  std::vector<double> image = widened(in[0]);
-  std::vector<int64_t> dims = in[0].dims();
+  std::vector<ResizePass> passes;
   for (size_t i = 0; i < at.size(); ++i) {
-    Axis axis{dims[at[i]], out[0].dims()[at[i]], scales[i], 0, 1};
+    Axis axis{in[0].dims()[at[i]], out_dims[at[i]], scales[i], 0, 1};
     if (roi.size() == 2 * at.size()) {
       axis.roi_start = static_cast<float>(roi[i]);
       axis.roi_end = static_cast<float>(roi[at.size() + i]);
     }
-    if (axis.in == axis.out && scales[i] == 1 && coordinate_transformation_mode != "tf_crop_and_resize") continue;
-    const AxisView view = AxisView::of(dims, static_cast<int64_t>(at[i]));
-    std::vector<double> next(static_cast<size_t>(view.outer * axis.out * view.inner));
-    for (int64_t o = 0; o < axis.out; ++o) {
-      const Taps t = taps_of(*this, axis, o);
+    if (axis.in == axis.out && scales[i] == 1 && !crops) continue;
+    ResizePass pass{at[i], {}};
+    for (int64_t o = 0; o < axis.out; ++o) pass.places.push_back(taps_of(op, axis, o));
+    passes.push_back(std::move(pass));
+  }
+  return passes;
+}
+
+Result<void> Resize::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
+  if (out[0].size() == 0) return {};
+  if (in[0].size() == 0) return model_error("resize: an empty image cannot grow");
+  MJ_ASSIGN(const std::vector<ResizePass> passes, resize_passes(*this, in, out[0].dims()));
+  std::vector<double> image = widened(in[0]);
+  std::vector<int64_t> dims = in[0].dims();
+  for (const ResizePass& pass : passes) {
+    const AxisView view = AxisView::of(dims, static_cast<int64_t>(pass.axis));
+    const auto length = static_cast<int64_t>(pass.places.size());
+    std::vector<double> next(static_cast<size_t>(view.outer * length * view.inner));
+    for (int64_t o = 0; o < length; ++o) {
+      const ResizeTaps& t = pass.places[static_cast<size_t>(o)];
       for (int64_t outer = 0; outer < view.outer; ++outer) {
         for (int64_t inner = 0; inner < view.inner; ++inner) {
           double sum = t.outside ? static_cast<double>(extrapolation_value) : 0;
           for (const auto& [place, weight] : t.taps) {
             sum += weight * image[(outer * view.length + place) * view.inner + inner];
           }
-          next[(outer * axis.out + o) * view.inner + inner] = sum;
+          next[(outer * length + o) * view.inner + inner] = sum;
         }
       }
     }
     image = std::move(next);
-    dims[at[i]] = axis.out;
+    dims[pass.axis] = length;
   }
   narrow(image.data(), out[0].size(), out[0]);
   return {};

@@ -34,4 +34,17 @@ struct Resize {
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };
 
+// Output place o of a resized axis is the sum of weight * input place over its taps.
+struct ResizeTaps {
+  std::vector<std::pair<int64_t, double>> taps;
+  bool outside = false;  // tf_crop_and_resize: the extrapolation value stands here
+};
+struct ResizePass {
+  size_t axis;
+  std::vector<ResizeTaps> places;  // one for each output place
+};
+// The axes to resize, one after the other, for these inputs (of which x may lack its data).
+Result<std::vector<ResizePass>> resize_passes(const Resize& op, std::span<const Tensor> in,
+                                              std::span<const int64_t> out_dims);
+
 }  // namespace mj

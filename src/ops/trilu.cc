@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/data_movement.h"
+#include "ops/indices.h"
 #include "ops/register.h"
 
 namespace mj {
@@ -21,11 +22,12 @@ struct Trilu {
 InferResult Trilu::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 2));
   MJ_TRY(context.rank_at_least(0, 2));
+  if (context.has(1)) MJ_TRY(require_indices(context, 1));
   return one(context.dtype(0), context.shape(0));
 }
 
 Result<void> Trilu::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
-  const int64_t k = in.size() > 1 && in[1].size() == 1 ? std::clamp<int64_t>(in[1].to_i64()[0], -INT32_MAX, INT32_MAX) : 0;
+  const int64_t k = in.size() > 1 && in[1].present() && in[1].size() == 1 ? std::clamp<int64_t>(in[1].to_i64()[0], -INT32_MAX, INT32_MAX) : 0;
   const int64_t rows = in[0].dims()[static_cast<size_t>(in[0].rank() - 2)], columns = in[0].dims().back();
   for (int64_t at = 0; at < in[0].size(); ++at) {
     const int64_t above = at % columns - at / columns % rows;
