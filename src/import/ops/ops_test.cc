@@ -162,6 +162,11 @@ TEST(ops, slice_and_pad_by_attributes) {
             "pad {mode=\"edge\"} : f32[8]");
 }
 
+TEST(ops, scatter) {
+  EXPECT_EQ(imported(one_node(9, "Scatter", {{"x", {3}}, {"u", {1}}}, {}, {int64s("i", {1})}, {"x", "i", "u"})),
+            "scatter_elements : f32[3]");
+}
+
 TEST(ops, softmax_of_a_matrix_before_opset_13) {
   EXPECT_EQ(imported(one_node(11, "Softmax", {{"x", {"N", 5}}})), "softmax : f32[N,5]");
   EXPECT_EQ(imported(one_node(11, "Softmax", {{"x", {"N", 2, 3}}})), "reshape; softmax; shape; reshape : f32[N,2,3]");

@@ -101,6 +101,12 @@ void import_split(NodeImport& node) {
               {node.in(0)}, static_cast<int>(parts));
 }
 
+// The name of ScatterElements in opsets 9 and 10.
+void import_scatter(NodeImport& node) {
+  node.inputs_between(3, 3);
+  node.finish(node.op("scatter_elements"), node.inputs());
+}
+
 void import_slice_attributes(NodeImport& node) {
   node.inputs_between(1, 1);
   const auto starts = node.integers("starts"), ends = node.integers("ends"), axes = node.integers("axes");
