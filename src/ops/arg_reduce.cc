@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// arg_max, arg_min{axis, keepdims, select_last_index}(x): the i64 place of the largest (smallest) element along the axis
+// arg_max, arg_min{axis, keepdims, select_last_index}(x): the i64 place of the largest (smallest) element along the
+// axis
 #include <cmath>
 
 #include "ops/axis_lines.h"
@@ -37,7 +38,8 @@ struct ArgFields {
         const auto value = [&](int64_t k) { return sign * values[(o * view.length + k) * view.inner + i]; };
         for (int64_t k = 1; k < view.length; ++k) {
           if (std::isnan(value(best)) && !select_last_index) break;
-          if (value(k) > value(best) || std::isnan(value(k)) || (select_last_index && value(k) == value(best))) best = k;
+          if (value(k) > value(best) || std::isnan(value(k)) || (select_last_index && value(k) == value(best)))
+            best = k;
         }
         y.mutable_data<int64_t>()[o * view.inner + i] = best;
       }

@@ -60,7 +60,8 @@ InferResult Attention::infer(const InferContext& context) const {
     return context.fail(fmt::format("{} heads do not share {} key heads", heads, kv));
   }
   const auto head_size = [&](const Dim& width, int64_t count) -> Result<Dim> {
-    MJ_TRY(require_equal(context, fmt::format("the width {} beyond {} heads and 0", width, count), mod(width, count), 0));
+    MJ_TRY(
+        require_equal(context, fmt::format("the width {} beyond {} heads and 0", width, count), mod(width, count), 0));
     return floor_div(width, count);
   };
   Sizes<Dim> s;
@@ -113,7 +114,8 @@ InferResult Attention::infer(const InferContext& context) const {
       fits = equal(dim, 1) != Tri::no || equal(dim, want[4 - back]) != Tri::no;
     }
     if (!fits) {
-      return context.fail(fmt::format("the mask {} does not broadcast to {}", to_string(context[m].type), to_string(want)));
+      return context.fail(
+          fmt::format("the mask {} does not broadcast to {}", to_string(context[m].type), to_string(want)));
     }
   }
   return one(context.dtype(0), std::move(out));

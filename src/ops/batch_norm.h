@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// batch_norm{epsilon}(x, scale, bias, mean, variance) = (x - mean) / sqrt(variance + epsilon) * scale + bias, where x is
-// [N,C,...] and the others are [C]
+// batch_norm{epsilon}(x, scale, bias, mean, variance) = (x - mean) / sqrt(variance + epsilon) * scale + bias, where x
+// is [N,C,...] and the others are [C]
 #pragma once
 
 #include "ops/op.h"

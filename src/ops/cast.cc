@@ -62,12 +62,18 @@ void convert(const From* x, int64_t n, Tensor& out, int64_t offset) {
 
 float Cast::operator()(float x) const {
   switch (to) {
-    case DType::boolean: return x != 0 ? 1.0f : 0.0f;
-    case DType::f16: return F16(x);
-    case DType::bf16: return Bf16(x);
-    case DType::f8e4m3: return F8E4M3(x);
-    case DType::f8e5m2: return F8E5M2(x);
-    default: break;
+    case DType::boolean:
+      return x != 0 ? 1.0f : 0.0f;
+    case DType::f16:
+      return F16(x);
+    case DType::bf16:
+      return Bf16(x);
+    case DType::f8e4m3:
+      return F8E4M3(x);
+    case DType::f8e5m2:
+      return F8E5M2(x);
+    default:
+      break;
   }
   if (!is_integer(to)) return x;
   const auto [low, high] = range_of(to);

@@ -99,8 +99,8 @@ Result<void> Conv::reference(std::span<const Tensor> in, std::span<Tensor> out) 
         for (int64_t o = 0; o < outputs; ++o) {
           const int64_t channel = g * outputs + o;
           for (int64_t p = 0; p < count; ++p) {
-            const int64_t to = channels_last ? (first + p) * w_dims[0] + channel
-                                             : channel * win.positions() + first + p;
+            const int64_t to =
+                channels_last ? (first + p) * w_dims[0] + channel : channel * win.positions() + first + p;
             result[to] = product[o * count + p] + bias[channel];
           }
         }

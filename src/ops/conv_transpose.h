@@ -14,13 +14,11 @@ struct ConvTranspose {
   std::string auto_pad = "NOTSET";
 
   static constexpr std::string_view kName = "conv_transpose";
-  static constexpr auto kFields = std::tuple{field(1, "strides", &ConvTranspose::strides),
-                                             field(2, "pads", &ConvTranspose::pads),
-                                             field(3, "dilations", &ConvTranspose::dilations),
-                                             field(4, "group", &ConvTranspose::group),
-                                             field(5, "auto_pad", &ConvTranspose::auto_pad),
-                                             field(6, "output_padding", &ConvTranspose::output_padding),
-                                             field(7, "output_shape", &ConvTranspose::output_shape)};
+  static constexpr auto kFields = std::tuple{
+      field(1, "strides", &ConvTranspose::strides),          field(2, "pads", &ConvTranspose::pads),
+      field(3, "dilations", &ConvTranspose::dilations),      field(4, "group", &ConvTranspose::group),
+      field(5, "auto_pad", &ConvTranspose::auto_pad),        field(6, "output_padding", &ConvTranspose::output_padding),
+      field(7, "output_shape", &ConvTranspose::output_shape)};
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

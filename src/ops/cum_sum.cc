@@ -14,7 +14,8 @@ struct CumSum {
 
   static constexpr std::string_view kName = "cum_sum";
   static constexpr OnnxName kOnnx = {.name = "CumSum", .since = 11};
-  static constexpr auto kFields = std::tuple{field(1, "exclusive", &CumSum::exclusive), field(2, "reverse", &CumSum::reverse)};
+  static constexpr auto kFields =
+      std::tuple{field(1, "exclusive", &CumSum::exclusive), field(2, "reverse", &CumSum::reverse)};
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

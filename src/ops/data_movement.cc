@@ -49,18 +49,21 @@ void copy_row(int64_t n, const T* in, int64_t in_stride, T* out, int64_t out_str
 void copy_row(int64_t n, const Tensor& in, int64_t from, int64_t in_stride, Tensor& out, int64_t to,
               int64_t out_stride) {
   const auto row = [&]<class T>() {
-    copy_row(n, static_cast<const T*>(in.raw()) + from, in_stride, static_cast<T*>(out.mutable_raw()) + to,
-             out_stride);
+    copy_row(n, static_cast<const T*>(in.raw()) + from, in_stride, static_cast<T*>(out.mutable_raw()) + to, out_stride);
   };
   if (in.dtype() == DType::string) {
     copy_row(n, in.string_data().data() + from, in_stride, out.mutable_string_data().data() + to, out_stride);
     return;
   }
   switch (storage_bytes(in.dtype())) {
-    case 1: return row.operator()<uint8_t>();
-    case 2: return row.operator()<uint16_t>();
-    case 4: return row.operator()<uint32_t>();
-    default: return row.operator()<uint64_t>();
+    case 1:
+      return row.operator()<uint8_t>();
+    case 2:
+      return row.operator()<uint16_t>();
+    case 4:
+      return row.operator()<uint32_t>();
+    default:
+      return row.operator()<uint64_t>();
   }
 }
 

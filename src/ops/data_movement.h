@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies of elements of any type, strings too: what the references of transpose, slice, concat, gather, ... are made of.
+// Copies of elements of any type, strings too: what the references of transpose, slice, concat, gather, ... are made
+// of.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "base/tensor.h"
 #include "base/shape.h"
+#include "base/tensor.h"
 
 namespace mj {
 

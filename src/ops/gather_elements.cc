@@ -27,7 +27,8 @@ InferResult GatherElements::infer(const InferContext& context) const {
   MJ_ASSIGN(const int64_t at, normalize_axis(context, axis, context[0].type.rank()));
   for (size_t d = 0; d < context.shape(0).size(); ++d) {
     if (static_cast<int64_t>(d) == at || less_equal(context.shape(1)[d], context.shape(0)[d]) != Tri::no) continue;
-    return context.fail(fmt::format("indices {} reach beyond data {} in dimension {}", to_string(context[1].type), to_string(context[0].type), d));
+    return context.fail(fmt::format("indices {} reach beyond data {} in dimension {}", to_string(context[1].type),
+                                    to_string(context[0].type), d));
   }
   return one(context.dtype(0), context.shape(1));
 }

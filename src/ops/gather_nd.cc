@@ -29,8 +29,10 @@ InferResult GatherNd::infer(const InferContext& context) const {
   const std::optional<int64_t> depth = indices.back().constant();
   if (!depth) return context.fail("the last dimension of indices must be known");
   const auto rank = static_cast<int64_t>(data.size());
-  if (batch_dims < 0 || batch_dims >= static_cast<int64_t>(indices.size()) || *depth < 1 || batch_dims + *depth > rank) {
-    return context.fail(fmt::format("batch_dims {} and rows of {} indices do not fit data {}", batch_dims, *depth, to_string(context[0].type)));
+  if (batch_dims < 0 || batch_dims >= static_cast<int64_t>(indices.size()) || *depth < 1 ||
+      batch_dims + *depth > rank) {
+    return context.fail(fmt::format("batch_dims {} and rows of {} indices do not fit data {}", batch_dims, *depth,
+                                    to_string(context[0].type)));
   }
   for (int64_t d = 0; d < batch_dims; ++d) {
     MJ_TRY(require_equal(context, fmt::format("dimension {} of data and indices", d), data[d], indices[d]));

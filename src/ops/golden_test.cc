@@ -23,7 +23,8 @@ struct Cursor {
   std::string_view text;
 
   void skip() {
-    while (!text.empty() && (std::isspace(static_cast<unsigned char>(text[0])) || text[0] == ',')) text.remove_prefix(1);
+    while (!text.empty() && (std::isspace(static_cast<unsigned char>(text[0])) || text[0] == ','))
+      text.remove_prefix(1);
   }
   bool take(char c) {
     skip();
@@ -85,7 +86,8 @@ Tensor tensor_of(const Type& type, const std::vector<std::string>& words) {
     }
     dispatch(type.dtype, [&]<class T>() {
       if constexpr (std::is_integral_v<T> && sizeof(T) == 8) {
-        tensor.mutable_data<T>()[i] = static_cast<T>(std::is_signed_v<T> ? std::stoll(words[i]) : std::stoull(words[i]));
+        tensor.mutable_data<T>()[i] =
+            static_cast<T>(std::is_signed_v<T> ? std::stoll(words[i]) : std::stoull(words[i]));
       } else if constexpr (std::is_arithmetic_v<T>) {
         tensor.mutable_data<T>()[i] = static_cast<T>(number(words[i]));
       } else {
@@ -101,7 +103,9 @@ struct Item {
   std::optional<std::vector<std::string>> values;
 
   bool numeric() const {
-    const auto is_number = [](const std::string& w) { return w == "true" || w == "false" || Dim::parse(w)->is_constant(); };
+    const auto is_number = [](const std::string& w) {
+      return w == "true" || w == "false" || Dim::parse(w)->is_constant();
+    };
     return values && (is_float(type.dtype) || std::all_of(values->begin(), values->end(), is_number));
   }
   ValueInfo info() const {
@@ -179,7 +183,8 @@ Result<Op> parse_op(Cursor& at) {
     while (!at.take('}') && !at.done()) {
       names.push_back(at.until("="));
       at.take('=');
-      const auto like = std::find_if(defaults.begin(), defaults.end(), [&](const auto& f) { return f.name == names.back(); });
+      const auto like =
+          std::find_if(defaults.begin(), defaults.end(), [&](const auto& f) { return f.name == names.back(); });
       if (like == defaults.end()) return model_error("{} has no field {}", name, names.back());
       fields.push_back({0, names.back(), field_value(at, like->value)});
     }
@@ -222,12 +227,14 @@ class Nonsense {
     if (what == 0) return this->tensor();
     if (what == 1 && !dims.empty()) dims[static_cast<size_t>(number(0, std::ssize(dims) - 1))] = number(0, 3);
     if (what == 2) dims.insert(dims.begin(), 1);
-    Tensor out = Tensor::zeros(what == 3 ? pick({DType::i64, DType::i32, DType::f32, DType::boolean}) : tensor.dtype(), dims);
+    Tensor out =
+        Tensor::zeros(what == 3 ? pick({DType::i64, DType::i32, DType::f32, DType::boolean}) : tensor.dtype(), dims);
     const std::vector<double> values = tensor.to_f64();
     dispatch(out.dtype(), [&]<class T>() {
       const std::span<T> to = out.mutable_data<T>();
       for (size_t i = 0; i < to.size(); ++i) {
-        to[i] = static_cast<T>(static_cast<float>(values.empty() ? 0 : std::clamp(values[i % values.size()], 0.0, 100.0)));
+        to[i] =
+            static_cast<T>(static_cast<float>(values.empty() ? 0 : std::clamp(values[i % values.size()], 0.0, 100.0)));
       }
       if (to.empty() || what != 4) return;
       to[static_cast<size_t>(number(0, std::ssize(to) - 1))] = static_cast<T>(static_cast<float>(number(0, 9)));
@@ -240,7 +247,8 @@ class Nonsense {
 
   FieldValue field(const FieldValue& standard) {
     if (number(0, 2) > 0) return standard;
-    if (std::holds_alternative<int64_t>(standard)) return pick({int64_t{0}, int64_t{1}, int64_t{2}, int64_t{-1}, int64_t{3}, INT64_MAX, INT64_MIN});
+    if (std::holds_alternative<int64_t>(standard))
+      return pick({int64_t{0}, int64_t{1}, int64_t{2}, int64_t{-1}, int64_t{3}, INT64_MAX, INT64_MIN});
     if (std::holds_alternative<float>(standard)) return pick({0.0f, 1.0f, -1.0f, 1e30f});
     if (std::holds_alternative<bool>(standard)) return number(0, 1) == 1;
     if (std::holds_alternative<std::vector<int64_t>>(standard)) {
@@ -249,8 +257,8 @@ class Nonsense {
       return list;
     }
     if (std::holds_alternative<std::string>(standard)) {
-      return pick<std::string>({"SAME_UPPER", "linear", "cubic", "reflect", "wrap", "bidirectional", "reverse", "qkv", "bhsd", "add",
-                                "align_corners", "tf_crop_and_resize", "not_larger", "tanh", "?"});
+      return pick<std::string>({"SAME_UPPER", "linear", "cubic", "reflect", "wrap", "bidirectional", "reverse", "qkv",
+                                "bhsd", "add", "align_corners", "tf_crop_and_resize", "not_larger", "tanh", "?"});
     }
     return standard;
   }
@@ -329,12 +337,13 @@ void run_case(const std::string& before, const std::string& after) {
   std::vector<ValueInfo> infos;
   for (const Item& i : inputs) infos.push_back(i.info());
   int count = 0;
-  const InferContext context{.op = op->name(),
-                             .inputs = infos,
-                             .outputs = std::max<int>(1, static_cast<int>(expected.size())),
-                             .fresh = [&](std::string_view hint) {
-                               return Dim::symbol(count++ == 0 ? std::string(hint) : fmt::format("{}.{}", hint, count - 1));
-                             }};
+  const InferContext context{
+      .op = op->name(),
+      .inputs = infos,
+      .outputs = std::max<int>(1, static_cast<int>(expected.size())),
+      .fresh = [&](std::string_view hint) {
+        return Dim::symbol(count++ == 0 ? std::string(hint) : fmt::format("{}.{}", hint, count - 1));
+      }};
   const InferResult got = op->infer(context);
   if (verb == "error") {
     ASSERT_FALSE(got.ok()) << describe((*got)[0]);
@@ -421,8 +430,7 @@ TEST_P(Golden, SurvivesNonsense) {
   for_each_case(file(GetParam()), [&](const std::string& before, const std::string&) { survive(before, nonsense); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Golden, testing::ValuesIn(golden_files()),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, Golden, testing::ValuesIn(golden_files()), [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace mj

@@ -10,7 +10,8 @@ struct HardSigmoid {
 
   static constexpr std::string_view kName = "hard_sigmoid";
   static constexpr OnnxName kOnnx = {.name = "HardSigmoid", .since = 6};
-  static constexpr auto kFields = std::tuple{field(1, "alpha", &HardSigmoid::alpha), field(2, "beta", &HardSigmoid::beta)};
+  static constexpr auto kFields =
+      std::tuple{field(1, "alpha", &HardSigmoid::alpha), field(2, "beta", &HardSigmoid::beta)};
   static constexpr int kArity = 1;
   static constexpr Types kTypes = Types::floats;
   static constexpr std::string_view kBody = "fmax(0, fmin(1, alpha * x + beta))";

@@ -10,7 +10,8 @@ struct IsInf {
 
   static constexpr std::string_view kName = "is_inf";
   static constexpr OnnxName kOnnx = {.name = "IsInf", .since = 10};
-  static constexpr auto kFields = std::tuple{field(1, "detect_positive", &IsInf::detect_positive), field(2, "detect_negative", &IsInf::detect_negative)};
+  static constexpr auto kFields = std::tuple{field(1, "detect_positive", &IsInf::detect_positive),
+                                             field(2, "detect_negative", &IsInf::detect_negative)};
   static constexpr int kArity = 1;
   static constexpr Types kTypes = Types::floats;
   static constexpr DType kResult = DType::boolean;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// layer_norm{axis, epsilon}(x, scale, bias?) = (x - mean) / sqrt(variance + epsilon) * scale + bias, the statistics over
-// the dims from `axis` on. rms_norm{axis, epsilon}(x, scale) = x / sqrt(mean(x * x) + epsilon) * scale. scale and bias
-// broadcast to x.
+// layer_norm{axis, epsilon}(x, scale, bias?) = (x - mean) / sqrt(variance + epsilon) * scale + bias, the statistics
+// over the dims from `axis` on. rms_norm{axis, epsilon}(x, scale) = x / sqrt(mean(x * x) + epsilon) * scale. scale and
+// bias broadcast to x.
 #pragma once
 
 #include "ops/op.h"

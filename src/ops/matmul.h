@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// matmul(a, b): NumPy's product; the last two dims are matrices, the ones before broadcast, vectors lose their dim again
+// matmul(a, b): NumPy's product; the last two dims are matrices, the ones before broadcast, vectors lose their dim
+// again
 #pragma once
 
 #include "ops/op.h"

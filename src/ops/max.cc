@@ -15,9 +15,7 @@ struct Max {
   T operator()(T x, T y) const {
     return x > y || is_nan(x) ? x : y;
   }
-  static std::optional<Dim> symbolic(std::span<const Dim> x) {
-    return mj::max(x[0], x[1]);
-  }
+  static std::optional<Dim> symbolic(std::span<const Dim> x) { return mj::max(x[0], x[1]); }
 };
 MJ_REGISTER_OP(Max)
 

@@ -17,7 +17,8 @@ struct Mod {
   template <class T>
   T operator()(T x, T y) const {
     if constexpr (std::is_integral_v<T>) {
-      if (y == 0 || y == static_cast<T>(-1)) return std::is_signed_v<T> || y == 0 ? 0 : x % y;  // 0 is refused by check()
+      if (y == 0 || y == static_cast<T>(-1))
+        return std::is_signed_v<T> || y == 0 ? 0 : x % y;  // 0 is refused by check()
       const T rest = x % y;
       return !fmod && rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
     } else {

@@ -16,9 +16,7 @@ struct Mul {
   T operator()(T x, T y) const {
     return wrapping_mul(x, y);
   }
-  static std::optional<Dim> symbolic(std::span<const Dim> x) {
-    return x[0] * x[1];
-  }
+  static std::optional<Dim> symbolic(std::span<const Dim> x) { return x[0] * x[1]; }
 };
 MJ_REGISTER_OP(Mul)
 

@@ -16,9 +16,7 @@ struct Neg {
   T operator()(T x) const {
     return std::is_integral_v<T> ? wrapping_sub(T{0}, x) : -x;
   }
-  static std::optional<Dim> symbolic(std::span<const Dim> x) {
-    return -x[0];
-  }
+  static std::optional<Dim> symbolic(std::span<const Dim> x) { return -x[0]; }
 };
 MJ_REGISTER_OP(Neg)
 

@@ -2,6 +2,7 @@
 #include "ops/pad.h"
 
 #include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -70,7 +71,8 @@ Result<void> Pad::reference(std::span<const Tensor> in, std::span<Tensor> out) c
   std::vector<int64_t> begin(static_cast<size_t>(x.rank()));
   for (size_t i = 0; i < axes.size(); ++i) begin[static_cast<size_t>(axes[i])] = in[1].to_i64()[i];
   if (out[0].size() == 0) return {};
-  if (x.size() == 0 && mode != "constant") return model_error("pad: mode {} has nothing to repeat in {}", mode, to_string(x));
+  if (x.size() == 0 && mode != "constant")
+    return model_error("pad: mode {} has nothing to repeat in {}", mode, to_string(x));
   const std::vector<int64_t>& dims = out[0].dims();
   const std::vector<int64_t> strides = row_major(x.dims());
   const Tensor value = in.size() > 2 && in[2].present() ? in[2] : Tensor::zeros(x.dtype(), {});

@@ -11,24 +11,36 @@ namespace mj {
 bool allows(Types types, DType dtype) {
   const bool is_bool = dtype == DType::boolean;
   switch (types) {
-    case Types::floats: return is_float(dtype);
-    case Types::signed_numbers: return is_signed(dtype);
-    case Types::numbers: return is_float(dtype) || is_integer(dtype);
-    case Types::integers: return is_integer(dtype);
-    case Types::booleans: return is_bool;
-    case Types::all: return is_float(dtype) || is_integer(dtype) || is_bool;
+    case Types::floats:
+      return is_float(dtype);
+    case Types::signed_numbers:
+      return is_signed(dtype);
+    case Types::numbers:
+      return is_float(dtype) || is_integer(dtype);
+    case Types::integers:
+      return is_integer(dtype);
+    case Types::booleans:
+      return is_bool;
+    case Types::all:
+      return is_float(dtype) || is_integer(dtype) || is_bool;
   }
   return false;
 }
 
 std::string_view name(Types types) {
   switch (types) {
-    case Types::floats: return "floating point";
-    case Types::signed_numbers: return "signed numbers";
-    case Types::numbers: return "numbers";
-    case Types::integers: return "integers";
-    case Types::booleans: return "bool";
-    case Types::all: return "numbers or bool";
+    case Types::floats:
+      return "floating point";
+    case Types::signed_numbers:
+      return "signed numbers";
+    case Types::numbers:
+      return "numbers";
+    case Types::integers:
+      return "integers";
+    case Types::booleans:
+      return "bool";
+    case Types::all:
+      return "numbers or bool";
   }
   return "";
 }
@@ -161,8 +173,7 @@ InferResult infer_pointwise(const PointwiseTable& table, const InferContext& con
   for (size_t i = 0; i < arity; ++i) {
     if (!context.has(i)) return context.fail(fmt::format("input {} is missing", i));
     if (i >= first && !allows(table.types, context.dtype(i))) {
-      return context.fail(
-          fmt::format("input {} must be {}, got {}", i, name(table.types), to_string(context[i].type)));
+      return context.fail(fmt::format("input {} must be {}, got {}", i, name(table.types), to_string(context[i].type)));
     }
     if (i > first) MJ_TRY(context.same_dtype(first, i));
     if (!context[i].type.ranked()) {

@@ -62,7 +62,8 @@ InferResult PoolFields::infer(const InferContext& context) const {
   const Shape& x = context.shape(0);
   const size_t spatial = x.size() - 2;
   MJ_TRY(check_window(context, window(), spatial));
-  const bool sizes = std::all_of(kernel_shape.begin(), kernel_shape.end(), [](int64_t k) { return k >= 1 && k <= INT32_MAX; });
+  const bool sizes =
+      std::all_of(kernel_shape.begin(), kernel_shape.end(), [](int64_t k) { return k >= 1 && k <= INT32_MAX; });
   if (kernel_shape.size() != spatial || !sizes) {
     return context.fail(
         fmt::format("kernel_shape needs {} numbers from 1, got [{}]", spatial, fmt::join(kernel_shape, ", ")));
@@ -80,8 +81,9 @@ InferResult PoolFields::infer(const InferContext& context) const {
 Result<void> MaxPool::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
   // Integers below -2^53 are beyond a double, and are not pooled in practice.
   const double lowest = is_float(in[0].dtype()) ? -std::numeric_limits<double>::infinity()
-                        : is_signed(in[0].dtype()) ? -std::ldexp(1.0, static_cast<int>(8 * storage_bytes(in[0].dtype())) - 1)
-                                                   : 0.0;
+                        : is_signed(in[0].dtype())
+                            ? -std::ldexp(1.0, static_cast<int>(8 * storage_bytes(in[0].dtype())) - 1)
+                            : 0.0;
   pool(*this, in[0], out[0], [&](std::span<const double> inside, int64_t) {
     double best = lowest;
     for (double x : inside) best = x > best || std::isnan(x) ? x : best;

@@ -81,7 +81,8 @@ InferResult QuantizeLinear::infer(const InferContext& context) const {
   }
   const DType given = context.has(2) ? context.dtype(2) : DType::none;
   const DType dtype = given != DType::none ? given : output_dtype != DType::none ? output_dtype : DType::u8;
-  if (output_dtype != DType::none && output_dtype != dtype) return context.fail("output_dtype is not that of zero_point");
+  if (output_dtype != DType::none && output_dtype != dtype)
+    return context.fail("output_dtype is not that of zero_point");
   const bool f8 = dtype == DType::f8e4m3 || dtype == DType::f8e5m2;
   if (!f8 && (!is_integer(dtype) || storage_bytes(dtype) > 4)) {
     return context.fail(fmt::format("cannot quantize to {}", name(dtype)));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // range(start, limit, delta) = start, start + delta, ... up to before limit
 #include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -33,8 +34,7 @@ InferResult RangeOf::infer(const InferContext& context) const {
   if (is_float(dtype)) {
     const Tensor &start = context[0].constant, &limit = context[1].constant, &delta = context[2].constant;
     if (!start.present() || !limit.present() || !delta.present()) return one(dtype, {context.fresh("range")});
-    const double count =
-        std::ceil((limit.to_f64()[0] - start.to_f64()[0]) / delta.to_f64()[0]);
+    const double count = std::ceil((limit.to_f64()[0] - start.to_f64()[0]) / delta.to_f64()[0]);
     if (!(std::fabs(count) < 1e15)) return context.fail("its length is no number");
     return one(dtype, {Dim(std::max<int64_t>(static_cast<int64_t>(count), 0))});
   }

@@ -26,7 +26,8 @@ Result<std::vector<Activation>> activations_of(std::string_view op, const Recurr
   size_t alphas = 0, betas = 0;
   for (const std::string& original : names) {
     std::string name = original;
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const auto alpha = [&](double otherwise) {
       return alphas < f.activation_alpha.size() ? static_cast<double>(f.activation_alpha[alphas++]) : otherwise;
     };
@@ -79,8 +80,8 @@ InferResult infer_recurrent(const RecurrentFields& f, const InferContext& contex
   const Dim d = f.directions(), h = f.hidden_size > 0 ? Dim(f.hidden_size) : r[2];
   const Dim &steps = x[f.layout == 0 ? 0 : 1], &batch = x[f.layout == 0 ? 1 : 0];
   const Shape state = f.layout == 0 ? Shape{d, batch, h} : Shape{batch, d, h};
-  const Shape wanted[] = {{},      {d, h * gates, x[2]}, {d, h * gates, h}, {d, h * (2 * gates)}, {batch}, state, state,
-                          {d, h * 3}};
+  const Shape wanted[] = {
+      {}, {d, h * gates, x[2]}, {d, h * gates, h}, {d, h * (2 * gates)}, {batch}, state, state, {d, h * 3}};
   for (size_t i = 1; i < 8; ++i) {
     if (!context.has(i)) continue;
     MJ_TRY(context.rank(i, std::ssize(wanted[i])));
@@ -116,7 +117,8 @@ class Layer {
     batch = x[f.layout == 0 ? 1 : 0];
     inputs = x[2];
     hidden = in[2].dims()[2];
-    for (int64_t d = 0; d < f.directions(); ++d) r_.push_back(turned(widened(in[2]).data() + d * gates * hidden * hidden, hidden));
+    for (int64_t d = 0; d < f.directions(); ++d)
+      r_.push_back(turned(widened(in[2]).data() + d * gates * hidden * hidden, hidden));
   }
 
   const RecurrentFields& f;
@@ -126,7 +128,8 @@ class Layer {
     const std::vector<double>& r = r_[static_cast<size_t>(direction)];
     std::fill_n(out, (last - first) * hidden, 0.0);
     for (int64_t k = 0; k < hidden; ++k) {
-      for (int64_t j = first * hidden; j < last * hidden; ++j) out[j - first * hidden] += v[k] * r[k * gates * hidden + j];
+      for (int64_t j = first * hidden; j < last * hidden; ++j)
+        out[j - first * hidden] += v[k] * r[k * gates * hidden + j];
     }
   }
   double clipped(double x) const { return f.clip > 0 ? std::clamp(x, -double{f.clip}, double{f.clip}) : x; }
@@ -139,13 +142,15 @@ class Layer {
     std::vector<int64_t> lengths(static_cast<size_t>(batch), steps);
     if (in_.size() > 4 && in_[4].present()) lengths = in_[4].to_i64();
     for (int64_t length : lengths) {
-      if (length < 0 || length > steps) return model_error("{}: sequence length {} is not in [0, {}]", name, length, steps);
+      if (length < 0 || length > steps)
+        return model_error("{}: sequence length {} is not in [0, {}]", name, length, steps);
     }
     const std::vector<double> x = widened(in_[0]), w = widened(in_[1]), bias = optional(3, directions * 2 * gh);
     std::vector<double> h = optional(5, state_size), c = optional(6, state_size);
     std::vector<double> y(static_cast<size_t>(steps * state_size)), gate(static_cast<size_t>(steps * batch * gh));
     for (int64_t d = 0; d < directions; ++d) {
-      reference_gemm(steps * batch, gh, inputs, x.data(), turned(w.data() + d * gh * inputs, inputs).data(), gate.data());
+      reference_gemm(steps * batch, gh, inputs, x.data(), turned(w.data() + d * gh * inputs, inputs).data(),
+                     gate.data());
       const double* b = bias.data() + d * 2 * gh;
       for (size_t i = 0; i < gate.size(); ++i) gate[i] += b[static_cast<int64_t>(i) % gh];
       const bool backward = f.direction == "reverse" || d == 1;

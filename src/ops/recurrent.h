@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // rnn, gru, lstm with ONNX's inputs (X, W, R, B?, sequence_lens?, initial_h?; lstm also initial_c?, P?) and outputs
-// (Y, Y_h; lstm also Y_c). layout 0: X [S,N,I], Y [S,D,N,H], Y_h [D,N,H]; layout 1: X [N,S,I], Y [N,S,D,H], Y_h [N,D,H].
-// D is 2 when bidirectional. Beyond a sequence's length Y is 0 and the state stays.
+// (Y, Y_h; lstm also Y_c). layout 0: X [S,N,I], Y [S,D,N,H], Y_h [D,N,H]; layout 1: X [N,S,I], Y [N,S,D,H], Y_h
+// [N,D,H]. D is 2 when bidirectional. Beyond a sequence's length Y is 0 and the state stays.
 #pragma once
 
 #include "ops/op.h"

@@ -64,18 +64,20 @@ int64_t reduce_line(Reduction kind, std::span<const int64_t> line, DType dtype) 
     case Reduction::max:
     case Reduction::min:
       for (size_t i = 0; i < line.size(); ++i) {
-        const bool better = dtype == DType::u64 ? static_cast<uint64_t>(line[i]) > static_cast<uint64_t>(result)
-                                                : line[i] > result;
+        const bool better =
+            dtype == DType::u64 ? static_cast<uint64_t>(line[i]) > static_cast<uint64_t>(result) : line[i] > result;
         if (i == 0 || (line[i] != result && better == (kind == Reduction::max))) result = line[i];
       }
       return result;
     case Reduction::l1:
-      for (int64_t x : line) result = wrapping_add(result, x < 0 && dtype != DType::u64 ? wrapping_sub<int64_t>(0, x) : x);
+      for (int64_t x : line)
+        result = wrapping_add(result, x < 0 && dtype != DType::u64 ? wrapping_sub<int64_t>(0, x) : x);
       return result;
     case Reduction::sum_square:
       for (int64_t x : line) result = wrapping_add(result, wrapping_mul(x, x));
       return result;
-    default: break;
+    default:
+      break;
   }
   const std::vector<double> wide(line.begin(), line.end());
   const double real = reduce_line(kind, wide);
@@ -104,11 +106,20 @@ std::optional<Dim> reduce_dims(Reduction kind, std::span<const Dim> dims) {
   Dim result = dims[0];
   for (const Dim& dim : dims.subspan(1)) {
     switch (kind) {
-      case Reduction::sum: result += dim; break;
-      case Reduction::prod: result *= dim; break;
-      case Reduction::max: result = max(result, dim); break;
-      case Reduction::min: result = min(result, dim); break;
-      default: return std::nullopt;
+      case Reduction::sum:
+        result += dim;
+        break;
+      case Reduction::prod:
+        result *= dim;
+        break;
+      case Reduction::max:
+        result = max(result, dim);
+        break;
+      case Reduction::min:
+        result = min(result, dim);
+        break;
+      default:
+        return std::nullopt;
     }
   }
   return result;

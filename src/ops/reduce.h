@@ -19,16 +19,16 @@ struct ReduceFields {
 InferResult infer_reduce(const ReduceFields& fields, Reduction kind, const InferContext& context);
 Result<void> reduce(const ReduceFields& fields, Reduction kind, const Tensor& x, Tensor& y);
 
-#define MJ_REDUCE(Struct, name, kind)                                                           \
-  struct Struct : ReduceFields {                                                                \
-    static constexpr std::string_view kName = name;                                             \
-    static constexpr Reduction kKind = Reduction::kind;                                         \
-    static constexpr auto kFields = std::tuple{field(1, "axes", &ReduceFields::axes),           \
-                                               field(2, "keepdims", &ReduceFields::keepdims)};  \
-    InferResult infer(const InferContext& context) const { return infer_reduce(*this, kKind, context); } \
-    Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const {           \
-      return reduce(*this, kKind, in[0], out[0]);                                               \
-    }                                                                                           \
+#define MJ_REDUCE(Struct, name, kind)                                                                     \
+  struct Struct : ReduceFields {                                                                          \
+    static constexpr std::string_view kName = name;                                                       \
+    static constexpr Reduction kKind = Reduction::kind;                                                   \
+    static constexpr auto kFields =                                                                       \
+        std::tuple{field(1, "axes", &ReduceFields::axes), field(2, "keepdims", &ReduceFields::keepdims)}; \
+    InferResult infer(const InferContext& context) const { return infer_reduce(*this, kKind, context); }  \
+    Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const {                     \
+      return reduce(*this, kKind, in[0], out[0]);                                                         \
+    }                                                                                                     \
   };
 MJ_REDUCE(ReduceSum, "reduce_sum", sum)
 MJ_REDUCE(ReduceMean, "reduce_mean", mean)

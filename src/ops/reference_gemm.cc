@@ -63,8 +63,7 @@ void reference_gemm(int64_t m, int64_t n, int64_t k, const double* a, const doub
   if (m == 0 || n == 0) return;
   const int64_t strips = (n + kColumns - 1) / kColumns;
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  const int64_t threads =
-      work < 1e6 ? 1 : std::min<int64_t>(strips, std::max(1u, std::thread::hardware_concurrency()));
+  const int64_t threads = work < 1e6 ? 1 : std::min<int64_t>(strips, std::max(1u, std::thread::hardware_concurrency()));
   std::vector<std::thread> others;
   const auto part = [&](int64_t t) {
     columns_of(m, n, k, a, b, c, strips * t / threads * kColumns, std::min(n, strips * (t + 1) / threads * kColumns));

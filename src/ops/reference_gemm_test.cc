@@ -23,8 +23,8 @@ std::vector<double> naive(int64_t m, int64_t n, int64_t k, const std::vector<dou
 TEST(ReferenceGemm, EqualsTheNaiveLoop) {
   std::mt19937 random(1);
   std::uniform_int_distribution<int> digit(-9, 9);  // integers: every order of summing gives the same
-  const int64_t sizes[][3] = {{1, 1, 1}, {4, 8, 3}, {5, 9, 17}, {3, 7, 0}, {0, 4, 4}, {4, 0, 4},
-                              {13, 31, 1030}, {129, 127, 113}, {1, 1000, 1200}};
+  const int64_t sizes[][3] = {{1, 1, 1}, {4, 8, 3},      {5, 9, 17},      {3, 7, 0},      {0, 4, 4},
+                              {4, 0, 4}, {13, 31, 1030}, {129, 127, 113}, {1, 1000, 1200}};
   for (const auto& [m, n, k] : sizes) {
     std::vector<double> a(static_cast<size_t>(m * k)), b(static_cast<size_t>(k * n));
     for (double& x : a) x = digit(random);

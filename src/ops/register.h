@@ -12,8 +12,11 @@ namespace mj::detail {
 
 template <class T>
 constexpr auto field_infos() {
-  return std::apply([](auto... f) { return std::array<FieldInfo, sizeof...(f)>{FieldInfo{f.number, f.name}...}; },
-                    T::kFields);
+  return std::apply(
+      [](auto... f) {
+        return std::array<FieldInfo, sizeof...(f)>{FieldInfo{f.number, f.name}...};
+      },
+      T::kFields);
 }
 
 template <class T>
@@ -89,10 +92,10 @@ OpInfo make_info() {
 
 }  // namespace mj::detail
 
-#define MJ_REGISTER_OP(Struct)                                       \
-  template <>                                                        \
-  const OpInfo& op_info<Struct>() {                                  \
-    static const OpInfo info = ::mj::detail::make_info<Struct>();    \
-    return info;                                                     \
-  }                                                                  \
+#define MJ_REGISTER_OP(Struct)                                    \
+  template <>                                                     \
+  const OpInfo& op_info<Struct>() {                               \
+    static const OpInfo info = ::mj::detail::make_info<Struct>(); \
+    return info;                                                  \
+  }                                                               \
   const OpInfo& op_info_of_##Struct() { return op_info<Struct>(); }

@@ -55,7 +55,8 @@ InferResult Reshape::infer(const InferContext& context) const {
   if (open) {
     Shape others = out;
     others.erase(others.begin() + static_cast<int64_t>(*open));
-    if (equal(element_count(others), 0) == Tri::yes) return context.fail("-1 beside a dimension of 0 could be anything");
+    if (equal(element_count(others), 0) == Tri::yes)
+      return context.fail("-1 beside a dimension of 0 could be anything");
     out[*open] = remaining(in, others);
   }
   if (equal(element_count(in), element_count(out)) == Tri::no) {

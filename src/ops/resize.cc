@@ -126,7 +126,8 @@ InferResult Resize::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 4));
   MJ_TRY(context.ranked(0));
   if (!is_float(context.dtype(0)) && !is_integer(context.dtype(0))) return context.fail("input 0 must be numbers");
-  const auto known = [&](std::string_view field, const std::string& word, std::initializer_list<std::string_view> all) -> Result<void> {
+  const auto known = [&](std::string_view field, const std::string& word,
+                         std::initializer_list<std::string_view> all) -> Result<void> {
     if (one_of(word, all)) return {};
     return context.fail(fmt::format("{} must be one of {}, got '{}'", field, fmt::join(all, ", "), word));
   };
@@ -143,7 +144,8 @@ InferResult Resize::infer(const InferContext& context) const {
   const auto empty = [&](size_t i) { return !context.has(i) || context[i].constant.dims() == std::vector<int64_t>{0}; };
   if (!empty(3)) {
     const std::optional<std::vector<Dim>> sizes = context[3].elements();
-    if (sizes && sizes->size() != at.size()) return context.fail(fmt::format("{} sizes for {} axes", sizes->size(), at.size()));
+    if (sizes && sizes->size() != at.size())
+      return context.fail(fmt::format("{} sizes for {} axes", sizes->size(), at.size()));
     const std::optional<std::vector<int64_t>> numbers = context[3].known_elements();
     std::vector<int64_t> in;
     for (const Dim& dim : out) in.push_back(dim.constant().value_or(-1));
@@ -164,7 +166,8 @@ InferResult Resize::infer(const InferContext& context) const {
   if (empty(2)) return context.fail("needs scales or sizes");
   const Tensor& scales = context[2].constant;
   if (!is_float(context.dtype(2))) return context.fail("scales must be floating point");
-  if (scales.present() && scales.size() != std::ssize(at)) return context.fail(fmt::format("{} scales for {} axes", scales.size(), at.size()));
+  if (scales.present() && scales.size() != std::ssize(at))
+    return context.fail(fmt::format("{} scales for {} axes", scales.size(), at.size()));
   for (size_t i = 0; i < at.size(); ++i) {
     std::optional<Dim> dim;
     if (scales.present()) {

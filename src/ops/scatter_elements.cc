@@ -15,7 +15,8 @@ struct ScatterElements {
 
   static constexpr std::string_view kName = "scatter_elements";
   static constexpr OnnxName kOnnx = {.name = "ScatterElements", .since = 11};
-  static constexpr auto kFields = std::tuple{field(1, "axis", &ScatterElements::axis), field(2, "reduction", &ScatterElements::reduction)};
+  static constexpr auto kFields =
+      std::tuple{field(1, "axis", &ScatterElements::axis), field(2, "reduction", &ScatterElements::reduction)};
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
@@ -33,7 +34,8 @@ InferResult ScatterElements::infer(const InferContext& context) const {
   for (size_t d = 0; d < context.shape(0).size(); ++d) {
     MJ_TRY(require_equal(context, "the dimensions of indices and updates", context.shape(1)[d], context.shape(2)[d]));
     if (static_cast<int64_t>(d) == at || less_equal(context.shape(1)[d], context.shape(0)[d]) != Tri::no) continue;
-    return context.fail(fmt::format("indices {} reach beyond data {} in dimension {}", to_string(context[1].type), to_string(context[0].type), d));
+    return context.fail(fmt::format("indices {} reach beyond data {} in dimension {}", to_string(context[1].type),
+                                    to_string(context[0].type), d));
   }
   return one(context.dtype(0), context.shape(0));
 }

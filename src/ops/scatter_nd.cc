@@ -31,7 +31,8 @@ InferResult ScatterNd::infer(const InferContext& context) const {
   const Shape& indices = context.shape(1);
   const std::optional<int64_t> depth = indices.back().constant();
   if (!depth || *depth < 1 || *depth > context[0].type.rank()) {
-    return context.fail(fmt::format("rows of indices {} do not fit data {}", to_string(context[1].type), to_string(context[0].type)));
+    return context.fail(
+        fmt::format("rows of indices {} do not fit data {}", to_string(context[1].type), to_string(context[0].type)));
   }
   Shape want(indices.begin(), indices.end() - 1);
   want.insert(want.end(), data.begin() + *depth, data.end());

@@ -22,8 +22,10 @@ InferResult SpaceToDepth::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 1));
   MJ_TRY(context.rank(0, 4));
   const Shape& x = context.shape(0);
-  if (blocksize < 1 || blocksize > INT16_MAX) return context.fail(fmt::format("blocksize must be 1 or more, got {}", blocksize));
-  for (size_t d = 2; d < 4; ++d) MJ_TRY(require_equal(context, "space beyond whole blocks and 0", mod(x[d], blocksize), 0));
+  if (blocksize < 1 || blocksize > INT16_MAX)
+    return context.fail(fmt::format("blocksize must be 1 or more, got {}", blocksize));
+  for (size_t d = 2; d < 4; ++d)
+    MJ_TRY(require_equal(context, "space beyond whole blocks and 0", mod(x[d], blocksize), 0));
   return one(context.dtype(0),
              {x[0], x[1] * (blocksize * blocksize), floor_div(x[2], blocksize), floor_div(x[3], blocksize)});
 }

@@ -13,7 +13,8 @@ struct Split {
   int64_t num_outputs = 0;
 
   static constexpr std::string_view kName = "split";
-  static constexpr auto kFields = std::tuple{field(1, "axis", &Split::axis), field(2, "sizes", &Split::sizes), field(3, "num_outputs", &Split::num_outputs)};
+  static constexpr auto kFields = std::tuple{field(1, "axis", &Split::axis), field(2, "sizes", &Split::sizes),
+                                             field(3, "num_outputs", &Split::num_outputs)};
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

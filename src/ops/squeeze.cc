@@ -2,6 +2,7 @@
 #include "ops/squeeze.h"
 
 #include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ops/data_movement.h"

@@ -18,14 +18,16 @@ InferResult Tile::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(2, 2));
   MJ_TRY(context.ranked(0));
   MJ_TRY(context.rank(1, 1));
-  MJ_TRY(require_equal(context, "the rank of x and the number of repeats", context[0].type.rank(), context.shape(1)[0]));
+  MJ_TRY(
+      require_equal(context, "the rank of x and the number of repeats", context[0].type.rank(), context.shape(1)[0]));
   const std::optional<std::vector<Dim>> repeats = context[1].elements();
   if (!repeats && context.concrete()) return context.fail("repeats must be integers");
   Shape out = context.shape(0);
   for (size_t d = 0; d < out.size(); ++d) out[d] = repeats ? out[d] * (*repeats)[d] : context.fresh("tile");
   ValueInfo info = ValueInfo::of(Type::tensor(context.dtype(0), std::move(out)));
   const std::optional<std::vector<Dim>> all = context[0].elements();
-  if (!context.concrete() && all && info.type.rank() == 1 && (*info.type.shape)[0].constant().value_or(INT64_MAX) <= kMaxContents) {
+  if (!context.concrete() && all && info.type.rank() == 1 &&
+      (*info.type.shape)[0].constant().value_or(INT64_MAX) <= kMaxContents) {
     info.contents.emplace();
     for (int64_t i = 0; i < *(*info.type.shape)[0].constant(); ++i) {
       info.contents->push_back((*all)[static_cast<size_t>(i) % all->size()]);

@@ -2,6 +2,7 @@
 #include "ops/topk.h"
 
 #include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -43,7 +44,8 @@ Result<void> TopK::reference(std::span<const Tensor> in, std::span<Tensor> out) 
       const auto before = [&](int64_t a, int64_t b) {
         if (wide) return largest ? integers[at(a)] > integers[at(b)] : integers[at(a)] < integers[at(b)];
         const double x = values[at(a)], y = values[at(b)];
-        if (std::isnan(x) || std::isnan(y)) return largest ? std::isnan(x) && !std::isnan(y) : !std::isnan(x) && std::isnan(y);
+        if (std::isnan(x) || std::isnan(y))
+          return largest ? std::isnan(x) && !std::isnan(y) : !std::isnan(x) && std::isnan(y);
         return largest ? x > y : x < y;
       };
       std::iota(order.begin(), order.end(), 0);

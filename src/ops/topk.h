@@ -13,7 +13,8 @@ struct TopK {
   bool sorted = true;
 
   static constexpr std::string_view kName = "topk";
-  static constexpr auto kFields = std::tuple{field(1, "axis", &TopK::axis), field(2, "largest", &TopK::largest), field(3, "sorted", &TopK::sorted)};
+  static constexpr auto kFields =
+      std::tuple{field(1, "axis", &TopK::axis), field(2, "largest", &TopK::largest), field(3, "sorted", &TopK::sorted)};
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

@@ -27,7 +27,9 @@ InferResult Trilu::infer(const InferContext& context) const {
 }
 
 Result<void> Trilu::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
-  const int64_t k = in.size() > 1 && in[1].present() && in[1].size() == 1 ? std::clamp<int64_t>(in[1].to_i64()[0], -INT32_MAX, INT32_MAX) : 0;
+  const int64_t k = in.size() > 1 && in[1].present() && in[1].size() == 1
+                        ? std::clamp<int64_t>(in[1].to_i64()[0], -INT32_MAX, INT32_MAX)
+                        : 0;
   const int64_t rows = in[0].dims()[static_cast<size_t>(in[0].rank() - 2)], columns = in[0].dims().back();
   for (int64_t at = 0; at < in[0].size(); ++at) {
     const int64_t above = at % columns - at / columns % rows;

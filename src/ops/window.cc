@@ -76,8 +76,8 @@ Window Window::of(const WindowFields& fields, std::span<const int64_t> in, std::
     w.stride[d] = item(fields.strides, i, 1);
     w.dilation[d] = item(fields.dilations, i, 1);
     if (same(fields)) {
-      const int64_t need = std::max<int64_t>(
-          (w.out[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] + 1 - w.in[d], 0);
+      const int64_t need =
+          std::max<int64_t>((w.out[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] + 1 - w.in[d], 0);
       w.begin[d] = fields.auto_pad == "SAME_LOWER" ? need - need / 2 : need / 2;
       w.end[d] = need - w.begin[d];
     } else if (fields.auto_pad == "NOTSET") {
