@@ -18,7 +18,7 @@ constexpr std::pair<std::string_view, std::string_view> kFamilies[] = {
     {"lstm", "recurrent"},      {"gru", "recurrent"},       {"rnn", "recurrent"},   {"max_pool", "pool"},
     {"average_pool", "pool"},   {"gather", "gather"},       {"slice", "gather"},    {"concat", "gather"},
     {"split", "gather"},        {"pad", "gather"},          {"transpose", "transpose"}, {"expand", "gather"},
-    {"resize", "resize"},
+    {"resize", "resize"},       {"slice_to", "gather"},     {"expand_to", "gather"},
 };
 
 using Renames = std::map<std::string, Dim, std::less<>>;
