@@ -51,6 +51,8 @@ std::vector<Stage> pipeline() { return {canonicalize(), simplify(), recognize(),
 
 Result<void> optimize(Graph& graph, const PassContext& context) {
   for (const Stage& stage : pipeline()) MJ_TRY(run_stage(graph, stage, context));
+  const std::string wrong = verify(graph);
+  CHECK(wrong.empty(), "the passes broke the graph: {}; MJ_DEBUG=3 says which", wrong);
   return {};
 }
 
