@@ -8,7 +8,8 @@ targets=${1:-fuzz_onnx fuzz_engine}
 runs=${2:-1000000}
 need build fuzz python
 need_python test
-sh scripts/build.sh
+millijoule=${MILLIJOULE:-build/release/millijoule} # compiles the engines to start from
+[ -n "${MILLIJOULE:-}" ] || sh scripts/build.sh
 sh scripts/build.sh fuzz mj_fuzzers
 clang_version=$(clang -dumpversion | cut -d. -f1)
 findings=build/fuzz-findings
@@ -34,7 +35,7 @@ for target in $targets; do
   [ -x "build/fuzz/fuzz/$target" ] || die "there is no build/fuzz/fuzz/$target"
   corpus=build/fuzz-corpus/$target
   mkdir -p "$corpus"
-  $python scripts/fuzz_corpus.py "$target" "$corpus" --millijoule build/release/millijoule
+  $python scripts/fuzz_corpus.py "$target" "$corpus" --millijoule "$millijoule"
 
   say "$target: $runs executions over $(find "$corpus" -type f | wc -l) files"
   log=build/$target.log
