@@ -33,18 +33,14 @@ struct FoldProd {
   static Vec combine(Vec a, Vec b) { return a * b; }
 };
 
-// Halves until one lane is left: the same tree for every length.
+// A butterfly over the lanes: the same tree for every length.
 template <class F>
 float fold_lanes(Vec a) {
-  float lanes[2 * Vec::kLanes];
-  store(lanes, a);
-  for (int n = Vec::kLanes / 2; n > 0; n /= 2) {
-    // One vector operation on a shifted copy combines lane i with lane i + n.
-    float shifted[2 * Vec::kLanes];
-    for (int i = 0; i < Vec::kLanes; ++i) shifted[i] = i + n < Vec::kLanes ? lanes[i + n] : F::kStart;
-    store(lanes, F::combine(load(lanes), load(shifted)));
-  }
-  return lanes[0];
+  if constexpr (Vec::kLanes > 8) a = F::combine(a, swap_lanes<8>(a));
+  if constexpr (Vec::kLanes > 4) a = F::combine(a, swap_lanes<4>(a));
+  a = F::combine(a, swap_lanes<2>(a));
+  a = F::combine(a, swap_lanes<1>(a));
+  return first_lane(a);
 }
 
 // The last, short vector with what changes nothing in the lanes beyond `rest`.
@@ -78,10 +74,8 @@ template <class F, class Map>
 float fold_row(const float* x, int64_t n, Map map) {
   float total = fold_block<F>(x, min64(n, kFoldBlock), map);
   for (int64_t i = kFoldBlock; i < n; i += kFoldBlock) {
-    float lanes[Vec::kLanes];
     const Vec block = splat(fold_block<F>(x + i, min64(n - i, kFoldBlock), map));
-    store(lanes, F::combine(splat(total), block));
-    total = lanes[0];
+    total = first_lane(F::combine(splat(total), block));
   }
   return total;
 }

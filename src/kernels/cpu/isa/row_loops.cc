@@ -59,16 +59,10 @@ void softmax(const float* x, int64_t n, float* y) {
   map_row(y, n, y, [&](Vec v, int64_t, int) { return v * factor; });
 }
 
-float log_of(float x) {
-  float lanes[kLanes];
-  store(lanes, log(splat(x)));
-  return lanes[0];
-}
-
 void log_softmax(const float* x, int64_t n, float* y) {
   if (n == 0) return;
   const float largest = fold<FoldMax>(x, n);
-  const Vec shift = splat(largest), log_sum = splat(log_of(exp_row(x, n, largest, y)));
+  const Vec shift = splat(largest), log_sum = log(splat(exp_row(x, n, largest, y)));
   map_row(x, n, y, [&](Vec v, int64_t, int) { return (v - shift) - log_sum; });
 }
 

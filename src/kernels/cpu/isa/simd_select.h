@@ -29,6 +29,15 @@ inline Vec exponent(Vec a) {
       _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_srli_epi32(_mm512_castps_si512(a.v), 23), _mm512_set1_epi32(127)))};
 }
 
+// Lane i of the result is lane i ^ n of `a`, for n = 1, 2, ... kLanes / 2.
+template <int N>
+inline Vec swap_lanes(Vec a) {
+  if constexpr (N == 8) return {_mm512_shuffle_f32x4(a.v, a.v, 0x4e)};
+  if constexpr (N == 4) return {_mm512_shuffle_f32x4(a.v, a.v, 0xb1)};
+  return {_mm512_permute_ps(a.v, N == 2 ? 0x4e : 0xb1)};
+}
+inline float first_lane(Vec a) { return _mm512_cvtss_f32(a.v); }
+
 #elif defined(__AVX2__)
 
 inline Vec select_eq(Vec a, Vec b, Vec x, Vec y) {
@@ -49,6 +58,13 @@ inline Vec exponent(Vec a) {
   return {
       _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(a.v), 23), _mm256_set1_epi32(127)))};
 }
+
+template <int N>
+inline Vec swap_lanes(Vec a) {
+  if constexpr (N == 4) return {_mm256_permute2f128_ps(a.v, a.v, 1)};
+  return {_mm256_permute_ps(a.v, N == 2 ? 0x4e : 0xb1)};
+}
+inline float first_lane(Vec a) { return _mm256_cvtss_f32(a.v); }
 
 #else
 
@@ -76,6 +92,12 @@ inline Vec mantissa(Vec a) {
   return {reinterpret_cast<Float4>((reinterpret_cast<Int4>(a.v) & 0x007fffff) | 0x3f800000)};
 }
 inline Vec exponent(Vec a) { return {__builtin_convertvector((reinterpret_cast<Int4>(a.v) >> 23) - 127, Float4)}; }
+
+template <int N>
+inline Vec swap_lanes(Vec a) {
+  return {N == 2 ? Float4{a.v[2], a.v[3], a.v[0], a.v[1]} : Float4{a.v[1], a.v[0], a.v[3], a.v[2]}};
+}
+inline float first_lane(Vec a) { return a.v[0]; }
 
 #endif
 
