@@ -141,7 +141,8 @@ Grid choose_grid(const Microkernels& kernels, int64_t m, int64_t n, int64_t k, i
     if (grid.tasks() < wanted) grid.row_blocks = std::min(tiles, (wanted + grid.col_blocks - 1) / grid.col_blocks);
   }
   // A last round in which only some threads have work is lost time.
-  while (grid.tasks() % threads != 0 && grid.tasks() < 4 * kTasksPerThread * threads && grid.row_blocks < m)
+  while (grid.tasks() > 1 && grid.tasks() % threads != 0 && grid.tasks() < 4 * kTasksPerThread * threads &&
+         grid.row_blocks < m)
     ++grid.row_blocks;
   return grid;
 }

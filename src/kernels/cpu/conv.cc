@@ -69,20 +69,40 @@ void copy_padded_row(const ConvShape& s, const float* x, int64_t sample, int64_t
   }
 }
 
+// An output pixel; next() walks them in the order of the result's rows.
+struct Pixel {
+  Pixel(const ConvShape& s, int64_t row) : n(row / (s.ow * s.oh)), y(row / s.ow % s.oh), x(row % s.ow) {}
+  void next(const ConvShape& s) {
+    if (++x < s.ow) return;
+    x = 0;
+    if (++y < s.oh) return;
+    y = 0;
+    ++n;
+  }
+  int64_t n, y, x;
+};
+
 // Pointers to the taps of one output pixel, `stride` apart.
-void tap_pointers(const ConvShape& s, const View& v, const float* zeros, int64_t pixel, int64_t stride,
+void tap_pointers(const ConvShape& s, const View& v, const float* zeros, const Pixel& p, int64_t stride,
                   const float** out) {
-  const int64_t x = pixel % s.ow;
-  const int64_t y = pixel / s.ow % s.oh;
-  const float* image = v.image + pixel / (s.ow * s.oh) * v.sample;
+  const int64_t row0 = p.y * s.stride_h - s.pad_top, column0 = p.x * s.stride_w - v.pad_left;
+  const float* image = v.image + p.n * v.sample;
+  const bool whole = row0 >= 0 && row0 + (s.kh - 1) * s.dilation_h < s.h && column0 >= 0 &&
+                     column0 + (v.taps_w - 1) * s.dilation_w < v.width;
+  if (whole) {
+    const float* first = image + row0 * v.row + column0 * v.pixel;
+    for (int64_t i = 0; i < s.kh; ++i, first += s.dilation_h * v.row) {
+      const float* tap = first;
+      for (int64_t j = 0; j < v.taps_w; ++j, out += stride, tap += s.dilation_w * v.pixel) *out = tap;
+    }
+    return;
+  }
   for (int64_t i = 0; i < s.kh; ++i) {
-    const int64_t row = y * s.stride_h - s.pad_top + i * s.dilation_h;
-    const bool row_inside = row >= 0 && row < s.h;
-    for (int64_t j = 0; j < v.taps_w; ++j) {
-      const int64_t column = x * s.stride_w - v.pad_left + j * s.dilation_w;
-      const bool inside = row_inside && column >= 0 && column < v.width;
+    const int64_t row = row0 + i * s.dilation_h;
+    for (int64_t j = 0; j < v.taps_w; ++j, out += stride) {
+      const int64_t column = column0 + j * s.dilation_w;
+      const bool inside = row >= 0 && row < s.h && column >= 0 && column < v.width;
       *out = inside ? image + row * v.row + column * v.pixel : zeros;
-      out += stride;
     }
   }
 }
@@ -130,7 +150,8 @@ void depthwise(ThreadPool& pool, const Microkernels& kernels, const ConvShape& s
   pool.run(l.tasks, [&](int64_t task, int thread) {
     const float** rows = pointers + thread * l.pointers;
     const int64_t row0 = task * s.ow;
-    for (int64_t i = 0; i < s.ow; ++i) tap_pointers(s, view, zeros, row0 + i, 1, rows + i * taps);
+    Pixel pixel(s, row0);
+    for (int64_t i = 0; i < s.ow; ++i, pixel.next(s)) tap_pointers(s, view, zeros, pixel, 1, rows + i * taps);
     DepthwiseArgs d{};
     d.rows = rows;
     d.taps = taps;
@@ -230,12 +251,12 @@ void conv(ThreadPool& pool, Isa isa, const ConvShape& s, const float* x, const f
     const Range cols = part(outputs, kernels.nr, l.grid.col_blocks, task % l.grid.col_blocks);
     const float** list = pointers + thread * l.pointers;
     const RowSplit split(rows.end - rows.begin, kernels.mr);
-    int64_t row = rows.begin;
+    Pixel pixel(s, rows.begin);
+    const float** tile = list;
     for (int64_t i = 0; i < split.tiles; ++i) {
       const int64_t m = split.rows(i);
-      const float** tile = list + (row - rows.begin) * taps;
-      for (int64_t j = 0; j < m; ++j) tap_pointers(s, view, zeros, row + j, m, tile + j);
-      row += m;
+      for (int64_t j = 0; j < m; ++j, pixel.next(s)) tap_pointers(s, view, zeros, pixel, m, tile + j);
+      tile += m * taps;
     }
     Block b{};
     b.rows = list;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of the fp32 kernels on the layers of ResNet-50 and BERT-base: kernel_bench [filter] [batch]
+// Speed of the fp32 kernels on the layers of ResNet-50, BERT-base and a three-layer LSTM: kernel_bench [filter] [batch]
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -10,7 +10,9 @@
 
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/lstm.h"
 #include "kernels/cpu/peak.h"
+#include "kernels/cpu/winograd.h"
 
 namespace mj::cpu {
 namespace {
@@ -21,6 +23,8 @@ struct Case {
   int64_t count;   // calls in the model
   ConvShape conv;  // n == 0: a matrix product
   int64_t m, n, k;
+  int64_t steps = 0;      // not 0: an LSTM of m sequences, k inputs and n units
+  bool winograd = false;  // the other way to do the convolution
 };
 
 Case conv_case(int64_t batch, int64_t size, int64_t c, int64_t k, int64_t kernel, int64_t stride, int64_t count) {
@@ -36,6 +40,25 @@ Case gemm_case(std::string name, int64_t m, int64_t n, int64_t k, int64_t count)
   return {fmt::format("gemm {} {}x{}x{}", name, m, n, k), 2.0 * static_cast<double>(m * n * k), count, {}, m, n, k};
 }
 
+Case lstm_case(int64_t batch, int64_t steps, int64_t inputs, int64_t hidden, int64_t count) {
+  return {fmt::format("lstm {}x{} {}->{}", steps, batch, inputs, hidden),
+          8.0 * static_cast<double>(steps * batch * hidden * (inputs + hidden)),
+          count,
+          {},
+          batch,
+          hidden,
+          inputs,
+          steps};
+}
+
+// The same layer by Winograd's form; outside the totals.
+Case winograd_case(Case c) {
+  c.name = "winograd " + c.name;
+  c.count = 0;
+  c.winograd = true;
+  return c;
+}
+
 std::vector<Case> cases(int64_t b) {
   std::vector<Case> all = {conv_case(b, 224, 3, 64, 7, 2, 1)};
   int64_t in = 64, size = 56;
@@ -48,6 +71,7 @@ std::vector<Case> cases(int64_t b) {
     all.push_back(conv_case(b, after, mid, out, 1, 1, blocks[stage]));
     all.push_back(conv_case(b, after, out, mid, 1, 1, blocks[stage] - 1));
     all.push_back(conv_case(b, after, mid, mid, 3, 1, blocks[stage] - 1));
+    all.push_back(winograd_case(all.back()));
     in = out;
     size = after;
   }
@@ -55,6 +79,8 @@ std::vector<Case> cases(int64_t b) {
   all.push_back(gemm_case("bert.qkv+out", 128 * b, 768, 768, 48));
   all.push_back(gemm_case("bert.up", 128 * b, 3072, 768, 12));
   all.push_back(gemm_case("bert.down", 128 * b, 768, 3072, 12));
+  all.push_back(lstm_case(b, 200, 80, 512, 1));
+  all.push_back(lstm_case(b, 200, 512, 512, 2));
   return all;
 }
 
@@ -99,7 +125,25 @@ double best_seconds(Call call) {
   return best;
 }
 
+double measure_lstm(ThreadPool& pool, Isa isa, const Case& c) {
+  const Buffer x = filled(c.steps * c.m * c.k), w = filled(4 * c.n * c.k), r = filled(4 * c.n * c.n);
+  ColdWeights packed(lstm_packed(isa, c.k, c.n).total());
+  pack_lstm(isa, c.k, c.n, w.data(), r.data(), nullptr, nullptr, packed.first());
+  packed.replicate();
+  Buffer y(static_cast<size_t>(c.steps * c.m * c.n));
+  LstmLayer l;
+  l.steps = c.steps, l.batch = c.m, l.inputs = c.k, l.hidden = c.n;
+  l.x = x.data(), l.x_step = c.m * c.k, l.x_row = c.k;
+  l.y = y.data(), l.y_step = c.m * c.n, l.y_row = c.n;
+  std::vector<char> workspace(static_cast<size_t>(lstm_workspace(isa, l)));
+  return best_seconds([&] {
+    l.packed = packed.next();
+    lstm(pool, isa, l, workspace.data());
+  });
+}
+
 double measure(ThreadPool& pool, Isa isa, const Case& c) {
+  if (c.steps) return measure_lstm(pool, isa, c);
   Epilogue e;
   e.clip = true;
   e.hi = std::numeric_limits<float>::infinity();
@@ -118,13 +162,15 @@ double measure(ThreadPool& pool, Isa isa, const Case& c) {
   }
   const ConvShape& s = c.conv;
   const Buffer x = filled(s.n * s.h * s.w * s.c), w = filled(s.k * s.c * s.kh * s.kw), bias = filled(s.k);
-  ColdWeights packed(packed_conv_floats(isa, s));
+  ColdWeights packed(c.winograd ? packed_winograd_floats(isa, s) : packed_conv_floats(isa, s));
   Buffer y(static_cast<size_t>(s.n * s.oh * s.ow * s.k));
-  pack_conv(isa, s, w.data(), packed.first());
+  (c.winograd ? pack_winograd : pack_conv)(isa, s, w.data(), packed.first());
   packed.replicate();
-  std::vector<char> workspace(static_cast<size_t>(conv_workspace(isa, s, pool.threads())));
+  std::vector<char> workspace(
+      static_cast<size_t>((c.winograd ? winograd_workspace : conv_workspace)(isa, s, pool.threads())));
   e.bias = bias.data();
-  return best_seconds([&] { conv(pool, isa, s, x.data(), packed.next(), y.data(), e, workspace.data()); });
+  const auto run = c.winograd ? winograd : conv;
+  return best_seconds([&] { run(pool, isa, s, x.data(), packed.next(), y.data(), e, workspace.data()); });
 }
 
 void bench(const std::string& filter, int64_t batch, int threads) {
@@ -135,18 +181,18 @@ void bench(const std::string& filter, int64_t batch, int threads) {
   fmt::print("{:38} {:>9} {:>6} {:>9}\n", "", "GFLOP/s", "peak", "ms");
   struct Total {
     double flops = 0, seconds = 0;
-  } totals[2];
+  } totals[3];
   for (const Case& c : cases(batch)) {
     if (c.name.find(filter) == std::string::npos) continue;
     const double seconds = measure(pool, isa, c);
     const double gflops = c.flops / seconds * 1e-9;
     fmt::print("{:38} {:9.1f} {:5.1f}% {:9.3f}\n", c.name, gflops, gflops / peak * 100, seconds * 1e3);
-    Total& total = totals[c.name.find("bert") != std::string::npos];
+    Total& total = totals[c.steps ? 2 : c.name.find("bert") != std::string::npos];
     total.flops += static_cast<double>(c.count) * c.flops;
     total.seconds += static_cast<double>(c.count) * seconds;
   }
-  const char* names[] = {"ResNet-50 layers", "BERT-base products"};
-  for (int i = 0; i < 2; ++i)
+  const char* names[] = {"ResNet-50 layers", "BERT-base products", "LSTM layers"};
+  for (int i = 0; i < 3; ++i)
     if (totals[i].flops > 0)
       fmt::print("{}: {:.2f} ms, {:.1f}% of peak ({:.1f} GFLOP)\n", names[i], totals[i].seconds * 1e3,
                  totals[i].flops / totals[i].seconds / peak * 1e-7, totals[i].flops * 1e-9);

@@ -67,6 +67,23 @@ struct PoolArgs {
   float divisor;    // of an average: applied at the end, unless 0
 };
 
+// One 4x4 patch of the image to Winograd's domain, and 2x2 outputs back.
+struct WinogradInputArgs {
+  const float* pixels[16];
+  int64_t channels;
+  float* v;  // 16 rows of `channels`, v_stride apart
+  int64_t v_stride;
+};
+struct WinogradOutputArgs {
+  const float* m;  // 16 rows of `channels`, m_stride apart
+  int64_t m_stride, channels;
+  float* out[4];
+  const float* bias;         // or null
+  const float* residual[4];  // or null
+  bool clip;
+  float lo, hi;
+};
+
 struct Microkernels {
   static constexpr int kMaxMr = 12;
   static constexpr int kMaxPanels = 4;
@@ -84,6 +101,8 @@ struct Microkernels {
   void (*depthwise)(const DepthwiseArgs&);
   void (*lstm_cell)(const LstmCellArgs&);
   void (*pool_pixel)(const PoolArgs&);
+  void (*winograd_input)(const WinogradInputArgs&);
+  void (*winograd_output)(const WinogradOutputArgs&);
   // dst[k][nr] from rows: transposes `n` (<= nr) rows of length k with stride ld, zero-padding the tail.
   void (*pack_rows)(const float* rows, int64_t ld, int64_t n, int64_t k, float* dst);
   // Runs `iterations` rounds of independent multiply-adds in registers and returns their flops; for measuring the peak.

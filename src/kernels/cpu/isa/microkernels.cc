@@ -8,6 +8,7 @@
 #include "kernels/cpu/isa/peak_loop.h"
 #include "kernels/cpu/isa/pool_pixel.h"
 #include "kernels/cpu/isa/tile.h"
+#include "kernels/cpu/isa/winograd.h"
 
 namespace mj::cpu::MJ_ISA_NS {
 
@@ -28,6 +29,8 @@ const Microkernels kMicrokernels = {
     depthwise,
     lstm_cell,
     pool_pixel,
+    winograd_input,
+    winograd_output,
     pack_rows,
     peak_loop};
 #elif defined(__AVX2__)
@@ -43,6 +46,8 @@ const Microkernels kMicrokernels = {
     depthwise,
     lstm_cell,
     pool_pixel,
+    winograd_input,
+    winograd_output,
     pack_rows,
     peak_loop};
 #elif defined(__aarch64__)
@@ -59,6 +64,8 @@ const Microkernels kMicrokernels = {Isa::portable,
                                     depthwise,
                                     lstm_cell,
                                     pool_pixel,
+                                    winograd_input,
+                                    winograd_output,
                                     pack_rows,
                                     peak_loop};
 #else
@@ -73,6 +80,8 @@ const Microkernels kMicrokernels = {Isa::portable,
                                     depthwise,
                                     lstm_cell,
                                     pool_pixel,
+                                    winograd_input,
+                                    winograd_output,
                                     pack_rows,
                                     peak_loop};
 #endif
