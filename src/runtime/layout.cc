@@ -11,6 +11,8 @@ namespace mj {
 namespace {
 
 constexpr int64_t kAlign = 64;
+// No machine has more; sums of offsets below it cannot overflow.
+constexpr int64_t kMostBytes = int64_t{1} << 47;
 
 int64_t align_up(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
@@ -99,6 +101,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   const Plan& plan = program.plan();
   const size_t tensors = plan.tensors.size(), steps = plan.steps.size();
   Layout layout;
+  CHECK(input_dims.size() == plan.inputs.size(), "shapes of {} inputs for a plan of {}", input_dims.size(),
+        plan.inputs.size());
   layout.symbols = outer;
   layout.dims.resize(tensors);
   layout.late.assign(tensors, false);
@@ -132,6 +136,11 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       if (!size.ok()) return size.error().in(fmt::format("tensor '{}'", tensor.name));
       if (*size < 0) return model_error("tensor '{}': dimension {} is {} for these inputs", tensor.name, dim, *size);
       layout.dims[i].push_back(*size);
+    }
+    Result<int64_t> bytes = tensor_bytes(tensor.dtype, layout.dims[i]);
+    if (!bytes.ok()) return bytes.error().in(fmt::format("tensor '{}'", tensor.name));
+    if (*bytes > kMostBytes) {
+      return model_error("tensor '{}': {} bytes for these inputs are more than any machine has", tensor.name, *bytes);
     }
   }
 
@@ -168,9 +177,7 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       layout.offset[i] = Layout::kOutput;
       continue;
     }
-    Result<int64_t> bytes = tensor_bytes(plan.tensors[i].dtype, layout.dims[i]);
-    if (!bytes.ok()) return bytes.error().in(fmt::format("tensor '{}'", plan.tensors[i].name));
-    blocks.push_back({align_up(*bytes), first[i], last[i]});
+    blocks.push_back({align_up(*tensor_bytes(plan.tensors[i].dtype, layout.dims[i])), first[i], last[i]});
     destination.push_back(&layout.offset[i]);
   }
   for (size_t s = 0; s < steps; ++s) {
@@ -181,6 +188,12 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
     if (layout.workspace_bytes[s] == 0) continue;
     blocks.push_back({align_up(layout.workspace_bytes[s]), static_cast<int>(s), static_cast<int>(s)});
     destination.push_back(&layout.workspace_offset[s]);
+  }
+  int64_t sum = 0;
+  for (const Block& block : blocks) {
+    if (__builtin_add_overflow(sum, block.bytes, &sum) || sum > int64_t{1} << 60) {
+      return model_error("these inputs need more memory than any machine has");
+    }
   }
   layout.arena_bytes = place(blocks);
   layout.largest_live_bytes = largest_live(blocks, steps + 1);

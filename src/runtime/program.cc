@@ -6,6 +6,12 @@ namespace {
 
 Result<std::unique_ptr<Kernel>> make_kernel(const Step& step, Isa isa) {
   const std::string place = step.origin.empty() ? to_string(step.problem.op) : step.origin[0];
+  for (const std::vector<Operand>* operands : {&step.problem.inputs, &step.problem.outputs}) {
+    for (const Operand& operand : *operands) {
+      if (operand.dtype != DType::string) continue;
+      return error(ErrorCode::unsupported, "{}: strings can be passed through, not computed with", place);
+    }
+  }
   const RunRow* row = find_run_row(step.choice.row);
   if (!row || row->version != step.choice.version) {
     return error(ErrorCode::environment,

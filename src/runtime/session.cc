@@ -19,9 +19,26 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Tensor view_of(const TensorRef& ref) {
-  if (!ref.present()) return {};
-  return Tensor::view(ref.dtype, {ref.dims.begin(), ref.dims.end()}, ref.data, nullptr);
+std::vector<int64_t> dims_of(const TensorRef& ref) { return {ref.dims.begin(), ref.dims.end()}; }
+
+// Sizes that only running tells may be anything; memory that cannot be had is the request's fault.
+Result<Tensor> zeros(const PlanTensor& tensor, std::vector<int64_t> dims) {
+  Result<int64_t> bytes = tensor_bytes(tensor.dtype, dims);
+  if (!bytes.ok()) return bytes.error().in(fmt::format("tensor '{}'", tensor.name));
+  if (*bytes > kMaxEvaluateBytes) return model_error("tensor '{}': {} bytes for these inputs", tensor.name, *bytes);
+  return Tensor::zeros(tensor.dtype, std::move(dims));
+}
+
+// A view of the caller's memory.
+Result<Tensor> place(const Destination& to, const PlanTensor& tensor, std::vector<int64_t> dims) {
+  MJ_ASSIGN(const int64_t bytes, tensor_bytes(tensor.dtype, dims));
+  if (tensor.dtype == DType::string) {
+    return error(ErrorCode::unsupported, "output '{}': strings cannot be written into the caller's memory", tensor.name);
+  }
+  if (bytes > to.bytes) {
+    return error(ErrorCode::usage, "output '{}': {} bytes, the memory given has {}", tensor.name, bytes, to.bytes);
+  }
+  return Tensor::view(tensor.dtype, std::move(dims), to.data, nullptr);
 }
 
 }  // namespace
@@ -53,6 +70,10 @@ Result<void> Session::reserve(int64_t bytes) {
   arena_ = options_.allocator.allocate(options_.allocator.context, static_cast<size_t>(bytes));
   if (!arena_) return error(ErrorCode::environment, "out of memory: {} bytes for activations", bytes);
   arena_bytes_ = bytes;
+  if (reinterpret_cast<uintptr_t>(arena_) % static_cast<size_t>(kAlign) != 0) {
+    return error(ErrorCode::environment, "the allocator returned memory that is not aligned to {} bytes",
+                 static_cast<size_t>(kAlign));
+  }
   return {};
 }
 
@@ -88,15 +109,27 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
     frame.refs[id] = {const_cast<void*>(inputs[i].raw()), frame.heap[id].dims(), inputs[i].dtype()};
   }
   outputs.resize(plan.outputs.size());
+  CHECK(options.destinations.empty() || options.destinations.size() == plan.outputs.size(),
+        "{} destinations for {} outputs", options.destinations.size(), plan.outputs.size());
+  auto destination = [&](size_t i) { return options.destinations.empty() ? Destination{} : options.destinations[i]; };
   std::vector<int> direct(tensors, -1);  // root tensor -> the output whose buffer it lives in
+  std::vector<void*> buffers(tensors, nullptr);  // root tensor -> that buffer
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const auto id = static_cast<size_t>(plan.outputs[i]);
     const auto root = static_cast<size_t>(program_->root(plan.outputs[i]));
     if (layout->offset[root] != Layout::kOutput || direct[root] >= 0) continue;
     direct[root] = static_cast<int>(i);
+    if (const Destination to = destination(i); to.data) {
+      MJ_ASSIGN(outputs[i], place(to, plan.tensors[id], layout->dims[id]));
+      buffers[root] = to.data;
+      continue;
+    }
     const bool fits = outputs[i].writable() && outputs[i].dtype() == plan.tensors[id].dtype &&
                       outputs[i].dims() == layout->dims[id];
-    if (!fits) outputs[i] = Tensor::zeros(plan.tensors[id].dtype, layout->dims[id]);
+    if (!fits) {
+      MJ_ASSIGN(outputs[i], zeros(plan.tensors[id], layout->dims[id]));
+    }
+    buffers[root] = outputs[i].mutable_raw();
   }
   for (size_t i = 0; i < tensors; ++i) {
     const PlanTensor& tensor = plan.tensors[i];
@@ -109,7 +142,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
     } else if (origin.kind == PlanTensor::Kind::input) {
       ref.data = frame.refs[root].data;
     } else if (layout->offset[root] == Layout::kOutput) {
-      ref.data = outputs[static_cast<size_t>(direct[root])].mutable_raw();
+      ref.data = buffers[root];
     } else if (layout->offset[root] >= 0) {
       ref.data = static_cast<std::byte*>(arena_) + layout->offset[root];
     } else {
@@ -128,14 +161,22 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
 
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const auto root = static_cast<size_t>(program_->root(plan.outputs[i]));
-    MJ_ASSIGN(const TensorRef ref, input(plan.outputs[i], frame));
+    MJ_ASSIGN(const TensorRef ref, this->input(plan.outputs[i], frame));
     if (direct[root] == static_cast<int>(i)) {
       outputs[i] = outputs[i].reshaped({ref.dims.begin(), ref.dims.end()});
       continue;
     }
-    const bool fits = outputs[i].writable() && outputs[i].dtype() == ref.dtype &&
-                      std::equal(ref.dims.begin(), ref.dims.end(), outputs[i].dims().begin(), outputs[i].dims().end());
-    if (!fits) outputs[i] = Tensor::zeros(ref.dtype, {ref.dims.begin(), ref.dims.end()});
+    if (const Destination to = destination(i); to.data) {
+      MJ_ASSIGN(outputs[i], place(to, plan.tensors[static_cast<size_t>(plan.outputs[i])], dims_of(ref)));
+      if (outputs[i].bytes()) std::memcpy(to.data, ref.data, static_cast<size_t>(outputs[i].bytes()));
+      continue;
+    }
+    if (ref.dtype == DType::string) {
+      MJ_ASSIGN(outputs[i], tensor(plan.outputs[i], frame));
+      continue;
+    }
+    const bool fits = outputs[i].writable() && outputs[i].dtype() == ref.dtype && outputs[i].dims() == dims_of(ref);
+    if (!fits) outputs[i] = Tensor::zeros(ref.dtype, dims_of(ref));
     if (outputs[i].bytes()) std::memcpy(outputs[i].mutable_raw(), ref.data, static_cast<size_t>(outputs[i].bytes()));
   }
   return {};
@@ -153,9 +194,13 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
     case Step::Kind::branch: MJ_TRY(run_branch(index, frame, options)); break;
     case Step::Kind::copy: {
       MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
-      const std::optional<TensorRef> to = output(step.outputs[0], frame);
+      MJ_ASSIGN(const std::optional<TensorRef> to, output(step.outputs[0], frame));
       CHECK(to, "a copy's output is sized before it runs");
-      std::memcpy(to->data, from.data, static_cast<size_t>(to->size() * storage_bytes(to->dtype)));
+      if (to->dtype == DType::string) {
+        MJ_ASSIGN(frame.heap[static_cast<size_t>(step.outputs[0])], tensor(step.inputs[0], frame));
+      } else if (to->size()) {
+        std::memcpy(to->data, from.data, static_cast<size_t>(to->size() * storage_bytes(to->dtype)));
+      }
       break;
     }
     case Step::Kind::check: {
@@ -193,19 +238,30 @@ Result<TensorRef> Session::input(int tensor, Frame& frame) {
   return frame.refs[at];
 }
 
+// The same as a tensor that views it; absent for kNoTensor.
+Result<Tensor> Session::tensor(int tensor, Frame& frame) {
+  MJ_ASSIGN(const TensorRef ref, input(tensor, frame));
+  if (!ref.present()) return Tensor();
+  if (ref.dtype != DType::string) return Tensor::view(ref.dtype, dims_of(ref), ref.data, nullptr);
+  // Strings have no bytes to view; they are shared.
+  const auto root = static_cast<size_t>(program_->root(tensor));
+  const PlanTensor& origin = program_->plan().tensors[root];
+  return (origin.kind == PlanTensor::Kind::constant ? origin.constant : frame.heap[root]).reshaped(dims_of(ref));
+}
+
 // Memory for a step's output; nothing if only running can tell its size.
-std::optional<TensorRef> Session::output(int tensor, Frame& frame) {
-  if (tensor == kNoTensor) return TensorRef{};
+Result<std::optional<TensorRef>> Session::output(int tensor, Frame& frame) {
+  if (tensor == kNoTensor) return std::optional(TensorRef{});
   const auto at = static_cast<size_t>(tensor);
-  if (frame.refs[at].present()) return frame.refs[at];
+  if (frame.refs[at].present()) return std::optional(frame.refs[at]);
   const PlanTensor& plan = program_->plan().tensors[at];
-  if (!plan.shape) return std::nullopt;
+  if (!plan.shape) return std::optional<TensorRef>();
   Result<std::vector<int64_t>> dims = frame.layout.late[at] ? evaluate(*plan.shape, frame.symbols)
                                                             : Result<std::vector<int64_t>>(frame.layout.dims[at]);
-  if (!dims.ok()) return std::nullopt;
-  frame.heap[at] = Tensor::zeros(plan.dtype, std::move(dims).value());
+  if (!dims.ok()) return std::optional<TensorRef>();
+  MJ_ASSIGN(frame.heap[at], zeros(plan, std::move(dims).value()));
   frame.refs[at] = {frame.heap[at].mutable_raw(), frame.heap[at].dims(), plan.dtype};
-  return frame.refs[at];
+  return std::optional(frame.refs[at]);
 }
 
 Result<void> Session::run_kernel(size_t index, Frame& frame) {
@@ -218,7 +274,7 @@ Result<void> Session::run_kernel(size_t index, Frame& frame) {
     any_late = any_late || (id != kNoTensor && frame.layout.late[static_cast<size_t>(id)]);
   }
   for (int id : step.outputs) {
-    const std::optional<TensorRef> ref = output(id, frame);
+    MJ_ASSIGN(const std::optional<TensorRef> ref, output(id, frame));
     if (!ref) {
       MJ_ASSIGN(std::vector<Tensor> results,
                 kernel.run_unsized(inputs, frame.symbols, static_cast<int>(step.outputs.size())));
@@ -250,13 +306,13 @@ Result<void> Session::run_branch(size_t index, Frame& frame, const RunOptions& o
   const Step& step = program_->plan().steps[index];
   MJ_ASSIGN(const TensorRef condition, input(step.inputs[0], frame));
   if (condition.dtype != DType::boolean || condition.size() != 1) {
-    return model_error("if: the condition must be one bool");
+    return model_error("if: the condition must be one bool, it has {} elements of {}", condition.size(),
+                       name(condition.dtype));
   }
   const size_t taken = *condition.as<bool>() ? 0 : 1;
   std::vector<Tensor> captured;
   for (size_t i = 1; i < step.inputs.size(); ++i) {
-    MJ_ASSIGN(const TensorRef ref, input(step.inputs[i], frame));
-    captured.push_back(view_of(ref));
+    MJ_ASSIGN(captured.emplace_back(), tensor(step.inputs[i], frame));
   }
   std::vector<Tensor> results;
   RunOptions inner;

@@ -20,8 +20,17 @@ struct Allocator {
   void* context = nullptr;
 };
 
+// Memory of the caller's for one output: at least `bytes`, aligned to the output's element. No data: none given.
+struct Destination {
+  void* data = nullptr;
+  int64_t bytes = 0;
+};
+
 struct RunOptions {
   const std::atomic<bool>* cancelled = nullptr;  // looked at between steps
+  // By output, or empty. The output is then a view of this memory; an output that does not fit is an error. It must
+  // overlap neither an input nor another destination.
+  std::span<const Destination> destinations;
   // Called after each step with its index in the plan, its seconds and its outputs (valid during the call only).
   std::function<void(size_t step, double seconds, std::span<const TensorRef> outputs)> observer;
 };
@@ -62,7 +71,8 @@ class Session {
   Result<void> run_branch(size_t index, Frame& frame, const RunOptions& options);
   Result<void> store_late(const Step& step, std::vector<Tensor> results, Frame& frame);
   Result<TensorRef> input(int tensor, Frame& frame);
-  std::optional<TensorRef> output(int tensor, Frame& frame);
+  Result<Tensor> tensor(int tensor, Frame& frame);
+  Result<std::optional<TensorRef>> output(int tensor, Frame& frame);
   Session& branch_session(size_t step, size_t branch);
 
   std::shared_ptr<const Program> program_;
