@@ -29,6 +29,20 @@ std::optional<std::vector<int64_t>> sizes(const Shape& shape, const Bindings& op
   return dims.ok() ? std::optional(std::move(dims).value()) : std::nullopt;
 }
 
+// Measured before estimated before order of preference. Estimates count only where nothing was measured and all have one;
+// the reference, which has none, stays last.
+void rank(std::vector<Candidate>& candidates) {
+  constexpr double kNever = 1e30;
+  auto is_reference = [](const Candidate& c) { return c.row == "reference"; };
+  const bool by_estimate = std::all_of(candidates.begin(), candidates.end(), [&](const Candidate& c) {
+    return is_reference(c) || (!c.seconds && c.estimated_seconds);
+  });
+  auto cost = [&](const Candidate& c) {
+    return by_estimate && !is_reference(c) ? *c.estimated_seconds : c.seconds.value_or(kNever);
+  };
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
+}
+
 }  // namespace
 
 Tuner::Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool)
@@ -63,7 +77,10 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
     if (!refusal && !is_reference && forced.starts_with("-") && row->name.find(forced.substr(1)) != std::string_view::npos) {
       refusal = "left out by MJ_TACTIC=" + forced;
     }
-    if (!refusal && forced.starts_with(own) && forced.substr(own.size()) != row->name) refusal = "MJ_TACTIC=" + forced;
+    // The reference stays where the forced row refuses: a choice always exists.
+    if (!refusal && forced.starts_with(own) && forced.substr(own.size()) != row->name && (!is_reference || !found.empty())) {
+      refusal = "MJ_TACTIC=" + forced;
+    }
     if (refusal) {
       choice.refused.push_back({std::string(row->name), *refusal});
       continue;
@@ -129,29 +146,35 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
   Chosen chosen;
   const SelectRow* row = nullptr;
   if (std::optional<Choice> cached = cache_.find(key)) {
+    // A cache is a file that anyone may have edited: only what the row itself offers is believed.
     for (const SelectRow* candidate : rows_of(family(problem))) {
-      if (candidate->name == cached->row && candidate->version == cached->version) row = candidate;
+      if (candidate->name != cached->row || candidate->version != cached->version) continue;
+      if (candidate->refuses(problem, options_.target)) continue;
+      const std::vector<std::string> configs = candidate->configs(problem, options_.target);
+      if (std::find(configs.begin(), configs.end(), cached->config) != configs.end()) row = candidate;
     }
     if (row) chosen.choice = *cached, ++cache_hits_;
   }
   if (!row) {
     Choice choice;
     const std::vector<Option> found = options_for(problem, choice);
-    const bool contest = options_.measure && found.size() > 1 && !(found.size() == 2 && found[1].row->family == "any");
+    const bool contest = found.size() > 1 && !(found.size() == 2 && found[1].row->family == "any");
+    bool decided = true;  // nothing left that a later build could measure
     for (const Option& option : found) {
       Candidate candidate{std::string(option.row->name), option.config, std::nullopt, std::nullopt, std::nullopt};
       candidate.estimated_seconds = option.row->estimate(problem, options_.target, options_.opt);
       const bool is_fallback = option.row->family == "any" && found.size() > 1;
-      if (contest && !is_fallback && seconds_ + since(start) < options_.seconds_in_all) {
-        MJ_ASSIGN(candidate.seconds, measure(option, problem, constants));
-        ++measured_;
+      if (contest && !is_fallback) {
+        if (options_.measure && seconds_ + since(start) < options_.seconds_in_all) {
+          MJ_ASSIGN(candidate.seconds, measure(option, problem, constants));
+          ++measured_;
+        } else {
+          decided = false;
+        }
       }
       choice.candidates.push_back(std::move(candidate));
     }
-    // Measured before estimated before order of preference.
-    std::stable_sort(choice.candidates.begin(), choice.candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return a.seconds.value_or(1e30) < b.seconds.value_or(1e30);
-    });
+    rank(choice.candidates);
     const Candidate& best = choice.candidates[0];
     choice.row = best.row;
     choice.config = best.config;
@@ -159,7 +182,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
       if (candidate->name == best.row) row = candidate;
     }
     choice.version = row->version;
-    cache_.put(key, choice);
+    if (decided) cache_.put(key, choice);
     chosen.choice = std::move(choice);
   }
   MJ_ASSIGN(chosen.packed, row->pack(problem, options_.target, chosen.choice.config, constants));
