@@ -6,16 +6,17 @@
 #include <cstring>
 #include <new>
 
+#include "base/checked.h"
+
 namespace mj {
 namespace {
 
 constexpr std::align_val_t kAlign{64};
 
 int64_t count(const std::vector<int64_t>& dims, int64_t element_bytes) {
-  int64_t elements = 1;
-  for (int64_t dim : dims) {
-    CHECK(dim >= 0 && !__builtin_mul_overflow(elements, dim, &elements), "tensor size overflows");
-  }
+  const Result<int64_t> counted = element_count(dims);
+  CHECK(counted.ok(), "{}", counted.error().message);
+  const int64_t elements = *counted;
   int64_t bytes = 0;
   CHECK(!__builtin_mul_overflow(elements, element_bytes, &bytes), "tensor size overflows");
   return elements;

@@ -22,6 +22,7 @@ std::vector<std::string> split(const std::string& text, char at) {
 
 std::optional<std::vector<int64_t>> numbers(const std::string& text, char at) {
   std::vector<int64_t> out;
+  if (text.starts_with(at) || text.ends_with(at) || text.find(std::string(2, at)) != std::string::npos) return std::nullopt;
   for (const std::string& part : split(text, at)) {
     const std::optional<int64_t> number = parse_int64(part);
     if (!number || *number < 0) return std::nullopt;

@@ -3,13 +3,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 #include "base/checked.h"
 
 namespace mj {
 namespace {
+
+constexpr int64_t kMostEmptyStrings = 1 << 20;
 
 struct Descr {
   std::string_view text;
@@ -132,8 +136,9 @@ Result<NumpyArray> parse_npy(std::span<const std::byte> bytes, std::string_view 
   NumpyArray array;
   DType dtype = DType::none;
   if (type.starts_with("<U")) {
-    element_bytes = 4 * parse_int64(type.substr(2)).value_or(-1);
-    if (element_bytes < 0) return bad("unknown string type");
+    const int64_t characters = parse_int64(type.substr(2)).value_or(-1);
+    if (characters < 0 || characters > std::numeric_limits<int32_t>::max()) return bad("unknown string type");
+    element_bytes = 4 * characters;
     dtype = DType::string;
   } else {
     for (const Descr& row : kDescrs) {
@@ -154,9 +159,15 @@ Result<NumpyArray> parse_npy(std::span<const std::byte> bytes, std::string_view 
   if (!want || *want != static_cast<int64_t>(bytes.size() - start)) {
     return bad(fmt::format("{} bytes of elements do not fit shape {}", bytes.size() - start, *shape));
   }
+  // Empty strings take no bytes, so the file's size does not bound their number.
+  if (element_bytes == 0 && *count > kMostEmptyStrings) return bad(fmt::format("{} empty strings", *count));
   std::vector<std::byte> elements(bytes.begin() + static_cast<std::ptrdiff_t>(start), bytes.end());
   if (order->starts_with("True") && dims->size() > 1 && element_bytes) {
     from_fortran(elements, *dims, static_cast<size_t>(element_bytes));
+  }
+  if (dtype == DType::boolean &&
+      std::any_of(elements.begin(), elements.end(), [](std::byte b) { return b > std::byte{1}; })) {
+    return bad("a bool is neither 0 nor 1");
   }
   array.tensor = Tensor::zeros(dtype, *dims);
   if (dtype != DType::string) {

@@ -20,7 +20,7 @@ class Reader {
   template <class T>
   T get() {
     T value = 0;
-    if (at_ + sizeof(T) > bytes_.size()) {
+    if (at_ > bytes_.size() || sizeof(T) > bytes_.size() - at_) {
       failed_ = true;
       return 0;
     }
@@ -156,7 +156,7 @@ void put(std::string& out, uint64_t value, int bytes) {
 Result<Tensor> as_dtype(const NumpyArray& array, DType want, std::string_view name) {
   const Tensor& tensor = array.tensor;
   if (want == DType::none || tensor.dtype() == want) return tensor;
-  if (array.raw && storage_bytes(want) == storage_bytes(tensor.dtype())) {
+  if (array.raw && want != DType::boolean && storage_bytes(want) == storage_bytes(tensor.dtype())) {
     return Tensor::view(want, tensor.dims(), tensor.raw(), std::make_shared<Tensor>(tensor));
   }
   return model_error("'{}': got {}, expected {}", name, mj::name(tensor.dtype()), mj::name(want));

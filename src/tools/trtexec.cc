@@ -15,10 +15,9 @@ std::pair<std::string, std::string> split_flag(const std::string& word) {
   return at == std::string::npos ? std::pair(word, std::string()) : std::pair(word.substr(0, at), word.substr(at + 1));
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kRenamed = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kRenamed = {{
     {"--avgRuns", "--iterations"},
     {"--exportProfile", "--export"},
-    {"--device", "--target"},
     {"--verbose", "-v"},
     {"--exportLayerInfo", "--json"},
 }};

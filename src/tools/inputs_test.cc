@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/inputs.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace mj {
+namespace {
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+template <class T>
+std::string error_of(const Result<T>& result) {
+  return result.ok() ? "no error" : result.error().message;
+}
+
+TEST(ParseShapes, TakesOurSpellingAndTrtexecs) {
+  EXPECT_EQ(parse_shapes("").value(), Shapes());
+  EXPECT_EQ(parse_shapes("x=1x3x224,ids=7").value(), (Shapes{{"x", {1, 3, 224}}, {"ids", {7}}}));
+  EXPECT_EQ(parse_shapes("x:1x3").value(), (Shapes{{"x", {1, 3}}}));
+  EXPECT_EQ(parse_shapes("in:0=2x0").value(), (Shapes{{"in:0", {2, 0}}}));
+  EXPECT_EQ(parse_shapes("sr=").value(), (Shapes{{"sr", {}}}));
+  for (const char* bad : {"x", "x=1y3", "x=-1", "x=1x", "x=x1", "x=1xx3", "x=99999999999999999999"}) {
+    EXPECT_EQ(error_of(parse_shapes(bad)), fmt::format("--shapes: '{}' is not NAME=1x3x224x224", bad));
+  }
+}
+
+TEST(ParseProfile, WantsOneOrThreeRisingSizes) {
+  EXPECT_EQ(parse_profile("N=1:8:32,S=128").value(),
+            (std::vector<SymbolRange>{{"N", 1, 8, 32}, {"S", 128, 128, 128}}));
+  EXPECT_EQ(error_of(parse_profile("N=1:2")), "--profile: 'N=1:2' is not NAME=MIN:OPT:MAX or NAME=SIZE");
+  EXPECT_EQ(error_of(parse_profile("N=")), "--profile: 'N=' is not NAME=MIN:OPT:MAX or NAME=SIZE");
+  EXPECT_EQ(error_of(parse_profile("N=8:4:16")), "--profile: 'N=8:4:16' does not rise from MIN over OPT to MAX");
+}
+
+class ReadInputs : public testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove(path_); }
+  std::string path_ = testing::TempDir() + "mj_inputs_test.npz";
+  std::vector<Port> ports_ = {{"x", Type::tensor(DType::f32, {Dim::symbol("N"), Dim(2)}), 0},
+                              {"b", Type::tensor(DType::bf16, {Dim(1)}), 0}};
+};
+
+TEST_F(ReadInputs, ComeInTheOrderOfThePorts) {
+  ASSERT_TRUE(write_npz(path_, {{"b", Tensor::zeros(DType::bf16, {1})}, {"x", Tensor::zeros(DType::f32, {1, 2})}}).ok());
+  const auto inputs = read_inputs(path_, ports_);
+  ASSERT_TRUE(inputs.ok()) << error_of(inputs);
+  EXPECT_EQ((*inputs)[0].dtype(), DType::f32);
+  EXPECT_EQ((*inputs)[1].dtype(), DType::bf16);
+}
+
+TEST_F(ReadInputs, MissingAndSuperfluousNamesListWhatThereIs) {
+  ASSERT_TRUE(write_npz(path_, {{"x", Tensor::zeros(DType::f32, {1, 2})}}).ok());
+  EXPECT_EQ(error_of(read_inputs(path_, ports_)),
+            path_ + ": no array for input 'b' (bf16[1]); the engine's inputs are: 'x' f32[N,2], 'b' bf16[1]");
+  const Tensor b = Tensor::zeros(DType::bf16, {1});
+  ASSERT_TRUE(write_npz(path_, {{"x", Tensor::zeros(DType::f32, {1, 2})}, {"b", b}, {"c", b}}).ok());
+  EXPECT_NE(error_of(read_inputs(path_, ports_)).find("the engine has no input 'c'"), std::string::npos);
+}
+
+TEST(MakeInputs, SizesComeFromShapesThenBatchThenProfile) {
+  const Dim n = Dim::symbol("N"), s = Dim::symbol("S");
+  Manifest manifest;
+  manifest.inputs = {{"x", Type::tensor(DType::f32, {n, s}), 0}, {"y", Type::tensor(DType::i64, {n, s}), 5}};
+  auto dims = [&](const std::string& shapes, int64_t batch) { return make_inputs(manifest, shapes, batch, 1).value()[1].dims(); };
+  EXPECT_EQ(dims("", 0), (std::vector<int64_t>{1, 1}));
+  EXPECT_EQ(dims("", 4), (std::vector<int64_t>{4, 1}));
+  EXPECT_EQ(dims("x=3x7", 4), (std::vector<int64_t>{3, 7}));
+  manifest.profiles = {{"default", {{"N", 1, 2, 8}, {"S", 1, 9, 16}}}};
+  EXPECT_EQ(dims("", 4), (std::vector<int64_t>{4, 9}));
+  EXPECT_EQ(dims("", 0), (std::vector<int64_t>{2, 9}));
+  for (int64_t index : make_inputs(manifest, "x=50x7", 0, 1).value()[1].to_i64()) EXPECT_LT(index, 5);
+  EXPECT_EQ(error_of(make_inputs(manifest, "z=1", 0, 1)),
+            "--shapes: no input 'z'; there are: 'x' f32[N,S], 'y' i64[N,S]");
+  EXPECT_EQ(error_of(make_inputs(manifest, "x=1x2,y=1x3", 0, 1)),
+            "--shapes: input 'y': got shape [1,3], expected [N,S] with S = 2 elsewhere");
+}
+
+}  // namespace
+}  // namespace mj
