@@ -56,7 +56,12 @@ Result<std::vector<Tensor>> inputs_from(const NamedTensors& sample, std::span<co
   std::vector<Tensor> inputs;
   for (const Port& port : ports) {
     const auto at = sample.find(port.name);
-    if (at == sample.end()) return error(ErrorCode::usage, "--samples: no array named '{}'", port.name);
+    if (at == sample.end()) {
+      std::string names;
+      for (const auto& [name, tensor] : sample) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name);
+      return error(ErrorCode::usage, "--samples: no array named '{}'; there are: {}", port.name,
+                   names.empty() ? "none" : names);
+    }
     if (at->second.dtype() != port.type.dtype) {
       return error(ErrorCode::usage, "--samples: '{}' is {}, the model wants {}", port.name, name(at->second.dtype()),
                    name(port.type.dtype));
@@ -72,7 +77,6 @@ class Compilation {
       : path_(path), options_(options), pool_(options.target.threads) {}
 
   Result<Compiled> run() {
-    Stopwatch total(report_.seconds);
     MJ_TRY(import());
     MJ_TRY(check_profile());
     MJ_TRY(optimize_graph());
@@ -213,6 +217,7 @@ class Compilation {
     manifest.provenance.producer_version = MJ_VERSION;
     manifest.provenance.options = options_.options_text;
     manifest.provenance.seed = options_.seed;
+    report_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     compiled.report = std::move(report_);
     compiled.report.graph = std::move(graph_);
     return compiled;
@@ -220,6 +225,7 @@ class Compilation {
 
   const std::string& path_;
   const CompileOptions& options_;
+  const Clock::time_point start_ = Clock::now();
   ThreadPool pool_;
   Model model_;
   Graph graph_;
