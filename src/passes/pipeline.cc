@@ -8,7 +8,7 @@ namespace mj {
 Stage canonicalize() {
   return {.name = "canonicalize",
           .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), gather_to_slice(),
-                     eliminate_identity()},
+                     settle_broadcasts(), eliminate_identity()},
           // Each round may know a dimension more, and so fold a branch or a shape more.
           .rounds = 8};
 }
