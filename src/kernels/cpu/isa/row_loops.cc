@@ -15,7 +15,8 @@ template <class F>
 void map_row(const float* x, int64_t n, float* y, F f) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(y + i, f(load(x + i), i, kLanes));
-  if (i < n) store_n(y + i, f(load_n(x + i, static_cast<int>(n - i)), i, static_cast<int>(n - i)), static_cast<int>(n - i));
+  if (i < n)
+    store_n(y + i, f(load_n(x + i, static_cast<int>(n - i)), i, static_cast<int>(n - i)), static_cast<int>(n - i));
 }
 
 void moments(const float* x, int64_t n, float* mean, float* variance) {
@@ -26,6 +27,11 @@ void moments(const float* x, int64_t n, float* mean, float* variance) {
   *variance = fold_row<FoldSum>(x, n, [&](Vec v) { return (v - centre) * (v - centre); }) / count;
 }
 
+// The largest of a row for softmax. NaN may get lost: the exponentials bring it back.
+struct FoldTop : FoldMax {
+  static Vec combine(Vec a, Vec b) { return max(a, b); }
+};
+
 // y = exp(x - largest); returns the sum. Four sums hide the latency of one.
 float exp_row(const float* x, int64_t n, float largest, float* y) {
   const Vec shift = splat(largest);
@@ -34,19 +40,19 @@ float exp_row(const float* x, int64_t n, float largest, float* y) {
   for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-      const Vec e = exp(load(x + i + j * kLanes) - shift);
+      const Vec e = exp_not_positive(load(x + i + j * kLanes) - shift);
       store(y + i + j * kLanes, e);
       sum[j] = sum[j] + e;
     }
   }
   for (; i + kLanes <= n; i += kLanes) {
-    const Vec e = exp(load(x + i) - shift);
+    const Vec e = exp_not_positive(load(x + i) - shift);
     store(y + i, e);
     sum[0] = sum[0] + e;
   }
   if (i < n) {
     const int rest = static_cast<int>(n - i);
-    store_n(y + i, exp(load_n(x + i, rest) - shift), rest);
+    store_n(y + i, exp_not_positive(load_n(x + i, rest) - shift), rest);
     sum[1] = sum[1] + load_n(y + i, rest);
   }
   return fold_lanes<FoldSum>((sum[0] + sum[1]) + (sum[2] + sum[3]));
@@ -54,14 +60,14 @@ float exp_row(const float* x, int64_t n, float largest, float* y) {
 
 void softmax(const float* x, int64_t n, float* y) {
   if (n == 0) return;
-  const float sum = exp_row(x, n, fold<FoldMax>(x, n), y);
+  const float sum = exp_row(x, n, fold<FoldTop>(x, n), y);
   const Vec factor = splat(1.0f / sum);
   map_row(y, n, y, [&](Vec v, int64_t, int) { return v * factor; });
 }
 
 void log_softmax(const float* x, int64_t n, float* y) {
   if (n == 0) return;
-  const float largest = fold<FoldMax>(x, n);
+  const float largest = fold<FoldTop>(x, n);
   const Vec shift = splat(largest), log_sum = log(splat(exp_row(x, n, largest, y)));
   map_row(x, n, y, [&](Vec v, int64_t, int) { return (v - shift) - log_sum; });
 }
@@ -80,7 +86,7 @@ void softmax_column_block(const float* x, int64_t length, int64_t stride, int ta
   for (int64_t i = 0; i < length; ++i) largest = max(largest, get(x + i * stride));
   Vec sum = zero();
   for (int64_t i = 0; i < length; ++i) {
-    const Vec e = exp(get(x + i * stride) - largest);
+    const Vec e = exp_not_positive(get(x + i * stride) - largest);
     if (!Log) put(y + i * stride, e);
     sum = sum + e;
   }
@@ -108,7 +114,7 @@ float exp_scores(float* x, int64_t n, float scale, const float* mask, float cons
   });
   const int rest = static_cast<int>(n % kLanes);
   if (rest) largest = max(largest, load_rest<FoldMax>(x + n - rest, rest, FoldMax::map));
-  const float top = fold_lanes<FoldMax>(largest);
+  const float top = fold_lanes<FoldTop>(largest);
   *all_hidden = top == -__builtin_inff();
   return exp_row(x, n, top, x);
 }

@@ -36,6 +36,13 @@ inline Vec exp(Vec x) {
   return select_lt(x, low, zero(), y);
 }
 
+// The same for x <= 0, a few instructions shorter; anything may come of a positive x.
+inline Vec exp_not_positive(Vec x) {
+  const Vec low = splat(-86.9f);
+  const Reduced e = reduce_exp(max(low, x));
+  return select_lt(x, low, zero(), (expm1_poly(e.r) + splat(1.0f)) * exp2_int(e.n));
+}
+
 // 3 ulp.
 inline Vec expm1(Vec x) {
   const Reduced e = reduce_exp(min(splat(89.0f), max(splat(-80.0f), x)));
