@@ -35,8 +35,8 @@ TEST(AttentionRow, EveryLengthInEveryLayout) {
     const Dims flat = {2, s, heads * depth}, outer = {2, heads, s, depth};
     expect_row_matches("attention_f32", attend(layout(heads, "bshd"), {loud(1, flat), loud(2, flat), loud(3, flat)}),
                        2e-5);
-    expect_row_matches("attention_f32",
-                       attend(layout(heads, "bhsd"), {loud(1, outer), loud(2, outer), loud(3, outer)}), 2e-5);
+    expect_row_matches("attention_f32", attend(layout(heads, "bhsd"), {loud(1, outer), loud(2, outer), loud(3, outer)}),
+                       2e-5);
     expect_row_matches("attention_f32", attend(layout(heads, "qkv"), {loud(1, {2, s, 3 * heads * depth})}), 2e-5);
   }
 }
@@ -88,8 +88,10 @@ TEST(AttentionRow, ARequestEqualsItselfWithinABatch) {
   const Tensor together = run_row("attention_f32", c, detect_isa(), 2)[0];
   const int64_t size = 37 * 3 * 2 * 32;
   for (int64_t b = 0; b < 5; ++b) {
-    RowCase one = attend(layout(2, "qkv"),
-                         {Tensor::of<float>({1, 37, 3 * 2 * 32}, all.data<float>().subspan(static_cast<size_t>(b * size), static_cast<size_t>(size)))});
+    RowCase one = attend(
+        layout(2, "qkv"),
+        {Tensor::of<float>({1, 37, 3 * 2 * 32},
+                           all.data<float>().subspan(static_cast<size_t>(b * size), static_cast<size_t>(size)))});
     complete(one);
     const Tensor alone = run_row("attention_f32", one, detect_isa(), 1)[0];
     for (int64_t i = 0; i < alone.size(); ++i) {

@@ -17,7 +17,9 @@ namespace {
 constexpr int64_t kMaxBlock = 48;           // queries whose scores are made at once: a multiple of every tile's height
 constexpr int64_t kBlockFloats = 32 << 10;  // of scores: they and a panel of V stay in L2
 
-int64_t block_rows(int64_t keys) { return std::clamp<int64_t>(kBlockFloats / std::max<int64_t>(keys, 1), 12, kMaxBlock); }
+int64_t block_rows(int64_t keys) {
+  return std::clamp<int64_t>(kBlockFloats / std::max<int64_t>(keys, 1), 12, kMaxBlock);
+}
 int64_t line_up(int64_t floats) { return (floats + 15) / 16 * 16; }
 
 class AttentionF32 final : public Kernel {

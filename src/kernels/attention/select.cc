@@ -27,7 +27,6 @@ std::optional<double> estimate(const Problem& problem, const Target& target, con
 }  // namespace
 
 extern const SelectRow select_attention_f32;
-const SelectRow select_attention_f32 = {"attention", "attention_f32", 1,           refuses,
-                                        one_config,  estimate,        pack_nothing};
+const SelectRow select_attention_f32 = {"attention", "attention_f32", 1, refuses, one_config, estimate, pack_nothing};
 
 }  // namespace mj

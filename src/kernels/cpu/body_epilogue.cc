@@ -19,7 +19,8 @@ bool same_shape(const Shape& a, const Shape& b) {
 
 // One number for each index of the last axis, broadcast along all others.
 bool is_per_column(const Shape& shape, const Shape& out) {
-  if (shape.empty() || out.empty() || shape.size() > out.size() || equal(shape.back(), out.back()) != Tri::yes) return false;
+  if (shape.empty() || out.empty() || shape.size() > out.size() || equal(shape.back(), out.back()) != Tri::yes)
+    return false;
   return std::all_of(shape.begin(), shape.end() - 1, [](const Dim& dim) { return dim.constant() == 1; });
 }
 
@@ -28,7 +29,8 @@ std::optional<Shape> anchor_shape(const Problem& problem) {
   std::vector<ValueInfo> inputs;
   for (int i = 0; i < problem.anchor_inputs; ++i) {
     const Operand& operand = problem.inputs[static_cast<size_t>(i)];
-    inputs.push_back(operand.dtype == DType::none ? ValueInfo{} : ValueInfo::of(Type::tensor(operand.dtype, operand.shape)));
+    inputs.push_back(operand.dtype == DType::none ? ValueInfo{}
+                                                  : ValueInfo::of(Type::tensor(operand.dtype, operand.shape)));
   }
   int fresh = 0;
   const InferContext context{problem.op.name(), inputs, 1,

@@ -7,8 +7,8 @@
 //                              gemm.epilogue = bound.epilogue();          // GEMM and convolution, or
 //                              bound.apply(y + begin, begin, n);          // any other: after writing n results
 //
-// The anchor's result must stand in outputs[0], dense and row-major in the output's own dims; for epilogue() a column is
-// an index of the last axis and a row counts all the others. The body's order of roundings is kept exactly.
+// The anchor's result must stand in outputs[0], dense and row-major in the output's own dims; for epilogue() a column
+// is an index of the last axis and a row counts all the others. The body's order of roundings is kept exactly.
 #pragma once
 
 #include <optional>
@@ -24,8 +24,8 @@ namespace mj::cpu {
 
 // Which fields of cpu::Epilogue may be used for what the body starts with.
 enum class EpilogueFields {
-  none,      // apply() does it all
-  no_bias,   // the anchor has a bias of its own, which the caller puts into Epilogue::bias
+  none,     // apply() does it all
+  no_bias,  // the anchor has a bias of its own, which the caller puts into Epilogue::bias
   all,
 };
 

@@ -23,14 +23,11 @@ inline void parallel_ranges(ThreadPool& pool, int64_t n, int64_t unit, double se
   const auto worth = static_cast<int64_t>(std::min(seconds / kMinTaskSeconds, 1e6));
   const int64_t tasks = std::clamp<int64_t>(std::min<int64_t>(worth, 4 * pool.threads()), 1, units);
   if (tasks == 1 || pool.threads() == 1) return f(0, n);
-  pool.run(tasks, [&](int64_t task, int) {
-    f(units * task / tasks * unit, std::min(n, units * (task + 1) / tasks * unit));
-  });
+  pool.run(tasks,
+           [&](int64_t task, int) { f(units * task / tasks * unit, std::min(n, units * (task + 1) / tasks * unit)); });
 }
 
 // One core's share of memory bandwidth and of simple vector maths, for such guesses.
-inline double guess_seconds(double bytes, double vector_operations) {
-  return bytes / 10e9 + vector_operations / 16e9;
-}
+inline double guess_seconds(double bytes, double vector_operations) { return bytes / 10e9 + vector_operations / 16e9; }
 
 }  // namespace mj::cpu

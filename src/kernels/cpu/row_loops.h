@@ -26,8 +26,8 @@ struct RowLoops {
   void (*softmax_columns)(const float* x, int64_t length, int64_t stride, int64_t width, float* y);
   void (*log_softmax_columns)(const float* x, int64_t length, int64_t stride, int64_t width, float* y);
 
-  // For attention: x = exp(x * scale + mask + constant - largest) with `largest` such that the greatest is 1; mask may be
-  // null. Returns the sum of the new x; NaN where every x is hidden by -inf, with *all_hidden set.
+  // For attention: x = exp(x * scale + mask + constant - largest) with `largest` such that the greatest is 1; mask may
+  // be null. Returns the sum of the new x; NaN where every x is hidden by -inf, with *all_hidden set.
   float (*exp_scores)(float* x, int64_t n, float scale, const float* mask, float constant, bool* all_hidden);
 
   // y = (x - mean) * factor * scale + bias with scale and bias for each element; bias may be null.

@@ -121,11 +121,16 @@ void strided_copy(ThreadPool& pool, StridedCopy c) {
     if (dim == 0) return;
   collapse(c);
   switch (c.element_bytes) {
-    case 1: return run<uint8_t>(pool, c);
-    case 2: return run<uint16_t>(pool, c);
-    case 4: return run<uint32_t>(pool, c);
-    case 8: return run<uint64_t>(pool, c);
-    default: CHECK(false, "elements of {} bytes", c.element_bytes);
+    case 1:
+      return run<uint8_t>(pool, c);
+    case 2:
+      return run<uint16_t>(pool, c);
+    case 4:
+      return run<uint32_t>(pool, c);
+    case 8:
+      return run<uint64_t>(pool, c);
+    default:
+      CHECK(false, "elements of {} bytes", c.element_bytes);
   }
 }
 

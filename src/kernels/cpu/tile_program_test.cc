@@ -2,7 +2,6 @@
 // Random bodies over random broadcasts against the slow evaluation of the same body.
 #include "kernels/cpu/tile_program.h"
 
-
 #include <cmath>
 #include <cstring>
 
@@ -67,8 +66,9 @@ class Tiles : public PerIsa {};
 
 // Operators that keep numbers tame, so that differences of the last place are not blown up.
 Body random_body(Random& random, size_t params) {
-  const std::vector<Op> unary = {op("relu"), op("tanh"), op("sigmoid"), op("neg"), op("abs"), op("erf"), Op(Gelu{}),
-                                 Op(Clip{-0.5f, 0.25f}), op("hard_swish"), op("leaky_relu"), op("sin")};
+  const std::vector<Op> unary = {op("relu"),       op("tanh"),       op("sigmoid"), op("neg"),
+                                 op("abs"),        op("erf"),        Op(Gelu{}),    Op(Clip{-0.5f, 0.25f}),
+                                 op("hard_swish"), op("leaky_relu"), op("sin")};
   const std::vector<Op> binary = {op("add"), op("sub"), op("mul"), op("max"), op("min")};
   Body body;
   body.params.assign(params, DType::f32);
@@ -133,8 +133,7 @@ TEST_P(Tiles, ReadsAndWritesOtherTypes) {
   body.results = {chosen, body.append(op("greater"), {chosen, 2})};
   const std::vector<int64_t> counts = {-3, 0, 7};
   const bool flags[] = {true, false};
-  const std::vector<Tensor> params = {Tensor::of_i64(counts), Tensor::of<bool>({2, 1}, flags),
-                                      Tensor::scalar(1.5f)};
+  const std::vector<Tensor> params = {Tensor::of_i64(counts), Tensor::of<bool>({2, 1}, flags), Tensor::scalar(1.5f)};
   const Result<std::vector<Tensor>> want = evaluate(body, params);
   ASSERT_TRUE(want.ok());
   expect_equal(run_tiles(body, isa(), params, {2, 3}, 1), *want, 0, to_string(body));
@@ -148,10 +147,12 @@ TEST_P(Tiles, EdgeValuesAreThoseOfTheOperators) {
     for (float b : edges) x.push_back(a), y.push_back(b);
   const Dims dims = {std::ssize(x)};
   const std::vector<Tensor> params = {Tensor::of<float>(dims, x), Tensor::of<float>(dims, y)};
-  for (const char* name : {"add", "sub", "mul", "div", "min", "max", "prelu", "equal", "less", "greater", "less_equal",
-                           "greater_equal", "relu", "neg", "abs", "sqrt", "reciprocal", "sign", "floor", "ceil", "round",
-                           "leaky_relu", "elu", "selu", "celu", "hard_sigmoid", "hard_swish", "is_nan", "identity",
-                           "thresholded_relu", "softsign", "sin", "rsqrt"}) {
+  for (const char* name : {"add",      "sub",          "mul",        "div",        "min",        "max",
+                           "prelu",    "equal",        "less",       "greater",    "less_equal", "greater_equal",
+                           "relu",     "neg",          "abs",        "sqrt",       "reciprocal", "sign",
+                           "floor",    "ceil",         "round",      "leaky_relu", "elu",        "selu",
+                           "celu",     "hard_sigmoid", "hard_swish", "is_nan",     "identity",   "thresholded_relu",
+                           "softsign", "sin",          "rsqrt"}) {
     Body body;
     body.params = {DType::f32, DType::f32};
     const bool two = op(name).info().arity == 2;

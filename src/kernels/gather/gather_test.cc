@@ -46,18 +46,19 @@ TEST(BoxCopyRow, SlicesOfEveryKind) {
   struct Case {
     Dims starts, ends, axes, steps;
   };
-  for (const Case& c : {Case{{1}, {5}, {0}, {1}}, Case{{0, 2}, {100, -1}, {0, 2}, {1, 2}},
-                        Case{{-1}, {INT64_MIN}, {1}, {-1}}, Case{{8, 10}, {2, -100}, {1, -1}, {-2, -3}},
-                        Case{{5}, {5}, {0}, {1}}, Case{{-3, 1}, {INT64_MAX, INT64_MAX}, {2, 0}, {1, 1}},
-                        Case{{0}, {7}, {0}, {1000}}}) {
+  for (const Case& c :
+       {Case{{1}, {5}, {0}, {1}}, Case{{0, 2}, {100, -1}, {0, 2}, {1, 2}}, Case{{-1}, {INT64_MIN}, {1}, {-1}},
+        Case{{8, 10}, {2, -100}, {1, -1}, {-2, -3}}, Case{{5}, {5}, {0}, {1}},
+        Case{{-3, 1}, {INT64_MAX, INT64_MAX}, {2, 0}, {1, 1}}, Case{{0}, {7}, {0}, {1000}}}) {
     expect_row_matches("box_copy", moved(Slice{}, {x, ints(c.starts), ints(c.ends), ints(c.axes), ints(c.steps)}), 0);
   }
   expect_row_matches("box_copy", moved(Slice{}, {x, ints({2, 3}), ints({4, 7})}), 0);
-  expect_row_matches("box_copy", moved(op("slice_to", {{0, "axes", Dims{1}},
-                                                       {0, "starts", std::vector<std::string>{"-3"}},
-                                                       {0, "ends", std::vector<std::string>{"9"}},
-                                                       {0, "steps", Dims{1}}}),
-                                       {x}),
+  expect_row_matches("box_copy",
+                     moved(op("slice_to", {{0, "axes", Dims{1}},
+                                           {0, "starts", std::vector<std::string>{"-3"}},
+                                           {0, "ends", std::vector<std::string>{"9"}},
+                                           {0, "steps", Dims{1}}}),
+                           {x}),
                      0);
 }
 

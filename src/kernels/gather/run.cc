@@ -56,9 +56,14 @@ class GatherRows final : public Kernel {
   // Single elements are common, and a call for each would cost more than the copy.
   static void copy(const std::byte* from, std::byte* to, int64_t bytes) {
     switch (bytes) {
-      case 4: std::memcpy(to, from, 4); break;
-      case 8: std::memcpy(to, from, 8); break;
-      default: std::memcpy(to, from, static_cast<size_t>(bytes));
+      case 4:
+        std::memcpy(to, from, 4);
+        break;
+      case 8:
+        std::memcpy(to, from, 8);
+        break;
+      default:
+        std::memcpy(to, from, static_cast<size_t>(bytes));
     }
   }
 

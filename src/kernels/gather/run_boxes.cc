@@ -105,7 +105,8 @@ Result<Copies> slice(const Op& op, std::span<const TensorRef> inputs, const Tens
     copy.src_strides[d] *= stride;
   }
   if (!std::ranges::equal(want, out.dims)) {
-    return model_error("slice: the bounds give [{}], the plan has [{}]", fmt::join(want, ","), fmt::join(out.dims, ","));
+    return model_error("slice: the bounds give [{}], the plan has [{}]", fmt::join(want, ","),
+                       fmt::join(out.dims, ","));
   }
   if (out.size() > 0) copy.src = advanced(in.data, first, copy.element_bytes);
   return Copies{std::move(copy)};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // pad_rows: each row of the result is stretches of a row of x and the padding value between.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstring>
-#include <fmt/ranges.h>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/gather/boxes.h"
@@ -61,10 +62,14 @@ class PadRows final : public Kernel {
     const uint64_t zero = 0;
     const void* value = has_value ? args.inputs[2].data : &zero;
     switch (storage_bytes(in.dtype)) {
-      case 1: return copy<uint8_t>(args, begins, value);
-      case 2: return copy<uint16_t>(args, begins, value);
-      case 4: return copy<uint32_t>(args, begins, value);
-      default: return copy<uint64_t>(args, begins, value);
+      case 1:
+        return copy<uint8_t>(args, begins, value);
+      case 2:
+        return copy<uint16_t>(args, begins, value);
+      case 4:
+        return copy<uint32_t>(args, begins, value);
+      default:
+        return copy<uint64_t>(args, begins, value);
     }
   }
 

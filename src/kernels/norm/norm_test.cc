@@ -57,8 +57,8 @@ TEST(ChannelNormRow, BatchInstanceAndGroupNorm) {
     const Tensor x = shifted(1, dims), scale = random_tensor(2, {6}), bias = random_tensor(3, {6});
     Tensor variance = random_tensor(5, {6});
     for (float& v : variance.mutable_data<float>()) v = v * v + 0.1f;
-    expect_row_matches("channel_norm_f32",
-                       problem_of(BatchNorm{}, {x, scale, bias, random_tensor(4, {6}), variance}), 1e-5);
+    expect_row_matches("channel_norm_f32", problem_of(BatchNorm{}, {x, scale, bias, random_tensor(4, {6}), variance}),
+                       1e-5);
     if (dims.size() < 3) continue;
     expect_row_matches("channel_norm_f32", problem_of(InstanceNorm{}, {x, scale, bias}), 2e-5);
     expect_row_matches("channel_norm_f32", problem_of(GroupNorm{3}, {x, scale, bias}), 2e-5);

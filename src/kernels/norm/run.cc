@@ -87,25 +87,27 @@ class ChannelNorm final : public Kernel {
     // Channels that share their statistics; batch_norm is given them, so that any cut will do.
     const int64_t together = given_ || groups_ == 0 ? 1 : channels / groups_;
     MJ_ASSIGN(const auto bound, epilogue_.bind(args.inputs, args.outputs));
-    cpu::parallel_ranges(args.pool, images * channels / together, 1, pass_seconds(size), [&](int64_t begin, int64_t end) {
-      for (int64_t g = begin; g < end; ++g) {
-        const int64_t first = g * together;
-        const float* x = in.as<const float>() + first * plane;
-        float* y = args.outputs[0].as<float>() + first * plane;
-        float mean = 0, variance = 0;
-        if (!given_) loops_.moments(x, together * plane, &mean, &variance);
-        for (int64_t i = 0; i < together; ++i) {
-          const int64_t c = (first + i) % channels;
-          if (given_) {
-            mean = args.inputs[3].as<const float>()[c];
-            variance = args.inputs[4].as<const float>()[c];
+    cpu::parallel_ranges(
+        args.pool, images * channels / together, 1, pass_seconds(size), [&](int64_t begin, int64_t end) {
+          for (int64_t g = begin; g < end; ++g) {
+            const int64_t first = g * together;
+            const float* x = in.as<const float>() + first * plane;
+            float* y = args.outputs[0].as<float>() + first * plane;
+            float mean = 0, variance = 0;
+            if (!given_) loops_.moments(x, together * plane, &mean, &variance);
+            for (int64_t i = 0; i < together; ++i) {
+              const int64_t c = (first + i) % channels;
+              if (given_) {
+                mean = args.inputs[3].as<const float>()[c];
+                variance = args.inputs[4].as<const float>()[c];
+              }
+              const float factor = args.inputs[1].as<const float>()[c] / std::sqrt(variance + epsilon_);
+              loops_.shift_scale(x + i * plane, plane, mean, factor, args.inputs[2].as<const float>()[c],
+                                 y + i * plane);
+            }
+            bound.apply(y, first * plane, together * plane);
           }
-          const float factor = args.inputs[1].as<const float>()[c] / std::sqrt(variance + epsilon_);
-          loops_.shift_scale(x + i * plane, plane, mean, factor, args.inputs[2].as<const float>()[c], y + i * plane);
-        }
-        bound.apply(y, first * plane, together * plane);
-      }
-    });
+        });
     return {};
   }
 

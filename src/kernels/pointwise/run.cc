@@ -12,11 +12,11 @@ class PointwiseF32 final : public Kernel {
   PointwiseF32(const Problem& problem, Isa isa) : program_(pointwise_body(problem), isa) {}
 
   Result<void> run(const RunArgs& args) const override {
-    const auto binding =
-        cpu::TileBinding::bind(program_, args.outputs[0].dims, args.inputs, args.outputs, false);
+    const auto binding = cpu::TileBinding::bind(program_, args.outputs[0].dims, args.inputs, args.outputs, false);
     if (!binding.ok()) return binding.error().in("pointwise");
     const auto n = static_cast<double>(binding->size());
-    const double seconds = cpu::guess_seconds(4 * n * (program_.params() + program_.results()), n * program_.operations());
+    const double seconds =
+        cpu::guess_seconds(4 * n * (program_.params() + program_.results()), n * program_.operations());
     cpu::parallel_ranges(args.pool, binding->size(), binding->unit(), seconds,
                          [&](int64_t begin, int64_t end) { binding->run(begin, end); });
     return {};

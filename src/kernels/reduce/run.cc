@@ -80,10 +80,14 @@ class ReduceF32 final : public Kernel {
 
   float finish(float x, int64_t count) const {
     switch (form_.finish) {
-      case ReduceFinish::none: return x;
-      case ReduceFinish::mean: return x / static_cast<float>(count);
-      case ReduceFinish::sqrt: return std::sqrt(x);
-      case ReduceFinish::log: return std::log(x);
+      case ReduceFinish::none:
+        return x;
+      case ReduceFinish::mean:
+        return x / static_cast<float>(count);
+      case ReduceFinish::sqrt:
+        return std::sqrt(x);
+      case ReduceFinish::log:
+        return std::log(x);
     }
     return x;
   }

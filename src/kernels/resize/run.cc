@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // resize_f32: every mode, one axis after the other, rows of the inner axes at a time.
-#include "ops/resize.h"
-
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include "kernels/cpu/row_loops.h"
 #include "kernels/kernel.h"
 #include "ops/axis_lines.h"
+#include "ops/resize.h"
 
 namespace mj {
 namespace {
@@ -83,9 +82,10 @@ class ResizeF32 final : public Kernel {
     const double n = static_cast<double>(view.outer * length * view.inner);
     const double taps = static_cast<double>(t.places.size()) / static_cast<double>(std::max<int64_t>(length, 1));
     if (view.inner == 1) {
-      cpu::parallel_ranges(pool, view.outer, 1, cpu::guess_seconds(8 * n, 16 * n * taps), [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) resize_row(t, x + r * view.length, y + r * length);
-      });
+      cpu::parallel_ranges(pool, view.outer, 1, cpu::guess_seconds(8 * n, 16 * n * taps),
+                           [&](int64_t begin, int64_t end) {
+                             for (int64_t r = begin; r < end; ++r) resize_row(t, x + r * view.length, y + r * length);
+                           });
       return;
     }
     cpu::parallel_ranges(pool, view.outer * length, 1, cpu::guess_seconds(8 * n, 4 * n * taps),

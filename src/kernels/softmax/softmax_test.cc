@@ -32,7 +32,7 @@ TEST(SoftmaxRow, AnyAxisOfAnyShape) {
 TEST(SoftmaxRow, MasksAndNans) {
   Tensor x = stretched(1, {6, 37});
   for (size_t i = 0; i < 37; ++i) {
-    x.mutable_data<float>()[i] = -INFINITY;                 // all hidden
+    x.mutable_data<float>()[i] = -INFINITY;                  // all hidden
     if (i % 3) x.mutable_data<float>()[37 + i] = -INFINITY;  // some hidden
     x.mutable_data<float>()[74 + i] -= 1e9f;
   }

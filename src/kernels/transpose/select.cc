@@ -17,7 +17,6 @@ std::optional<double> estimate(const Problem& problem, const Target& target, con
 }  // namespace
 
 extern const SelectRow select_transpose_copy;
-const SelectRow select_transpose_copy = {"transpose", "transpose_copy", 1,           refuses,
-                                         one_config,  estimate,         pack_nothing};
+const SelectRow select_transpose_copy = {"transpose", "transpose_copy", 1, refuses, one_config, estimate, pack_nothing};
 
 }  // namespace mj

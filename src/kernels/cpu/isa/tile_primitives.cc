@@ -26,10 +26,10 @@ inline void map(const TileStep& t, F f) {
   store_n(t.out + i, f(x, y, z, a, b), rest);
 }
 
-#define MJ_PRIMITIVE(name, arity, expression)                                                         \
-  void run_##name(const TileStep& t) {                                                                \
-    map<arity>(t, [](Vec x, [[maybe_unused]] Vec y, [[maybe_unused]] Vec z, [[maybe_unused]] Vec a,   \
-                     [[maybe_unused]] Vec b) { return expression; });                                 \
+#define MJ_PRIMITIVE(name, arity, expression)                                                       \
+  void run_##name(const TileStep& t) {                                                              \
+    map<arity>(t, [](Vec x, [[maybe_unused]] Vec y, [[maybe_unused]] Vec z, [[maybe_unused]] Vec a, \
+                     [[maybe_unused]] Vec b) { return expression; });                               \
   }
 #include "kernels/cpu/tile_primitives.inc"
 #undef MJ_PRIMITIVE
