@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/compile.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "compile/samples.h"
+#include "compile/verify.h"
+#include "engine/format/engine_file.h"
+#include "import/onnx_builder_test_util.h"
+#include "runtime/engine.h"
+
+namespace mj {
+namespace {
+
+namespace onnx_test = onnx::test;
+
+// y = relu(x * w) for x f32[N,2] and w = {1, 0, -1; 2, 1, 0}.
+std::string dense_model() {
+  onnx_test::GraphBuilder graph;
+  graph.input("x", {"N", 2}).initializer(onnx_test::floats("w", {2, 3}, {1, 0, -1, 2, 1, 0}));
+  graph.node("MatMul", {"x", "w"}, {"h"}, {}, "dense").node("Relu", {"h"}, {"y"}, {}, "relu").output("y");
+  return onnx_test::model(graph);
+}
+
+class CompileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("mj_compile_" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+    model_ = (folder_ / "dense.onnx").string();
+    ASSERT_TRUE(write_file_atomically(model_, dense_model()).ok());
+    options_.target.isa = detect_isa();
+    options_.tune.seconds_a_candidate = 0.001;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string error_text() const {
+    const Result<Compiled> compiled = compile(model_, options_);
+    return compiled.ok() ? "no error" : compiled.error().message;
+  }
+
+  std::filesystem::path folder_;
+  std::string model_;
+  CompileOptions options_;
+};
+
+TEST_F(CompileTest, AModelBecomesAVerifiedEngineThatRuns) {
+  const Result<Compiled> compiled = compile(model_, options_);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().message;
+  const Manifest& manifest = compiled->manifest;
+  ASSERT_EQ(manifest.targets.size(), 1u);
+  EXPECT_TRUE(manifest.targets[0].verification.verified);
+  EXPECT_EQ(manifest.targets[0].verification.samples, 1);
+  EXPECT_LE(manifest.targets[0].verification.max_error, 1e-4);
+  EXPECT_EQ(manifest.inputs[0].name, "x");
+  EXPECT_EQ(to_string(manifest.outputs[0].type), "f32[N,3]");
+  EXPECT_EQ(manifest.provenance.model_file, "dense.onnx");
+
+  const std::string path = (folder_ / "dense.engine").string();
+  ASSERT_TRUE(write_engine(path, manifest, compiled->measurements).ok());
+  const auto engine = Engine::load(path);
+  ASSERT_TRUE(engine.ok()) << engine.error().message;
+  const Tensor x = Tensor::of<float>({2, 2}, std::vector<float>{1, 1, -1, 2});
+  std::vector<Tensor> outputs;
+  ASSERT_TRUE((*engine)->run({&x, 1}, outputs).ok());
+  EXPECT_EQ(to_string(outputs[0]), "f32[2,3] {3, 1, 0, 3, 2, 1}");
+}
+
+TEST_F(CompileTest, AMissedToleranceIsAnErrorThatNamesTheOutput) {
+  options_.tolerance = -1;
+  const std::string text = error_text();
+  EXPECT_NE(text.find("output 'y' differs from the reference"), std::string::npos) << text;
+  EXPECT_NE(text.find("no engine was written"), std::string::npos);
+}
+
+TEST_F(CompileTest, WithoutVerificationTheTargetSaysSo) {
+  options_.verify = false;
+  EXPECT_FALSE(compile(model_, options_).value().manifest.targets[0].verification.verified);
+  options_.verify = true;
+  options_.target_is_here = false;
+  EXPECT_FALSE(compile(model_, options_).value().manifest.targets[0].verification.verified);
+}
+
+TEST_F(CompileTest, SamplesAreWhatItIsVerifiedOn) {
+  const Tensor x = Tensor::of<float>({1, 2}, std::vector<float>{1, 2});
+  options_.samples = {{{"x", x}}, {{"x", x}, {"unused", x}}};
+  EXPECT_EQ(compile(model_, options_).value().manifest.targets[0].verification.samples, 2);
+  options_.samples = {{{"z", x}}};
+  EXPECT_EQ(error_text(), "--samples: no array named 'x'; there are: 'z'");
+  options_.samples = {{{"x", Tensor::zeros(DType::i64, {1, 2})}}};
+  EXPECT_EQ(error_text(), "--samples: 'x' is i64, the model wants f32");
+  options_.samples = {{{"x", Tensor::zeros(DType::f32, {1, 3})}}};
+  EXPECT_EQ(error_text(), "sample 0: input 'x': got shape [1,3], expected [N,2]: dimension 1 must be 2");
+}
+
+TEST_F(CompileTest, OptionsThatDoNotFitTheModelAreUsageErrors) {
+  options_.profile = {{"M", 1, 2, 4}};
+  EXPECT_EQ(error_text(), "--profile: the model has no dimension 'M'; it has: N");
+  options_.profile = {{"N", 1, 2, 4}};
+  EXPECT_EQ(compile(model_, options_).value().manifest.profiles[0].symbols, options_.profile);
+  options_.precision = "int8";
+  EXPECT_EQ(compile(model_, options_).error().code, ErrorCode::unsupported);
+}
+
+TEST_F(CompileTest, WithAFullCacheTwoBuildsAreTheSameBytes) {
+  options_.cache_path = (folder_ / "tactics.jsonl").string();
+  ASSERT_TRUE(compile(model_, options_).ok());
+  const Compiled second = compile(model_, options_).value(), third = compile(model_, options_).value();
+  EXPECT_EQ(second.report.measured, 0);
+  EXPECT_GT(second.report.cache_hits, 0);
+  EXPECT_EQ(engine_bytes(second.manifest, {}).value(), engine_bytes(third.manifest, {}).value());
+}
+
+TEST(RandomInputs, AreTheSameForOneSeedAndStayInRange) {
+  const std::vector<Port> ports = {{"x", Type::tensor(DType::f32, {Dim::symbol("N"), Dim(3)}), 0},
+                                   {"ids", Type::tensor(DType::i64, {Dim::symbol("N")}), 7},
+                                   {"flag", Type::tensor(DType::boolean, {Dim(8)}), 0}};
+  const auto a = random_inputs(ports, {{"N", 50}}, 1, 3).value(), b = random_inputs(ports, {{"N", 50}}, 1, 3).value();
+  for (size_t i = 0; i < ports.size(); ++i) EXPECT_TRUE(identical(a[i], b[i]));
+  EXPECT_FALSE(identical(a[0], random_inputs(ports, {{"N", 50}}, 1, 4).value()[0]));
+  for (int64_t id : a[1].to_i64()) EXPECT_TRUE(id >= 0 && id < 7);
+  EXPECT_EQ(random_inputs(ports, {}, 19, 3).value()[1].dims(), std::vector<int64_t>{19});
+  const std::vector<Port> unranked = {{"x", Type::unranked(DType::f32), 0}};
+  EXPECT_FALSE(random_inputs(unranked, {}, 1, 1).ok());
+}
+
+TEST(IndexLimits, ComeFromWhatAnInputIndexes) {
+  const Graph graph = parse_graph(R"(graph (%ids: i64[N], %x: f32[N], %other: i64[N]) {
+    %table = constant f32[3,1] {1, 2, 3}
+    %wide = unsqueeze(%ids) {axes=[0]}
+    %y = gather(%table, %wide)
+    return %y, %x, %other
+  })").value();
+  EXPECT_EQ(index_limits(graph), (std::vector<int64_t>{3, 0, 0}));
+}
+
+TEST(RelativeL2, ComparesInDoubleAndFailsClosed) {
+  auto f = [](std::vector<float> values) {
+    return Tensor::of<float>({static_cast<int64_t>(values.size())}, std::span<const float>(values));
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(relative_l2(f({3, 4}), f({3, 4})), 0);
+  EXPECT_DOUBLE_EQ(relative_l2(f({3, 5}), f({3, 4})), 0.2);
+  EXPECT_EQ(relative_l2(f({nan, 1}), f({nan, 1})), 0);
+  EXPECT_EQ(relative_l2(f({nan, 1}), f({1, 1})), kInfinity);
+  EXPECT_EQ(relative_l2(f({inf}), f({inf})), 0);
+  EXPECT_EQ(relative_l2(f({inf}), f({-inf})), kInfinity);
+  EXPECT_EQ(relative_l2(f({1}), f({0})), kInfinity);
+  EXPECT_EQ(relative_l2(f({1}), f({1, 1})), kInfinity);
+  EXPECT_EQ(relative_l2(Tensor::scalar<int64_t>(1), Tensor::scalar<int64_t>(2)), kInfinity);
+  EXPECT_EQ(relative_l2(Tensor::strings({1}, {"a"}), Tensor::strings({1}, {"a"})), 0);
+}
+
+}  // namespace
+}  // namespace mj
