@@ -101,6 +101,8 @@ TEST(Dim, MinMaxBroadcast) {
   EXPECT_EQ(broadcast(N, 1), N);
   EXPECT_EQ(broadcast(N, N), N);
   EXPECT_EQ(broadcast(N, 7), 7);
+  EXPECT_EQ(broadcast(N, min(N, 512)), N);
+  EXPECT_NE(broadcast(N, min(N, 1)), N);
   EXPECT_EQ(broadcast(N + 2, S), N + 2);
   EXPECT_EQ(broadcast(broadcast(N, S), S), broadcast(S, N));
   EXPECT_FALSE(broadcast(2, 3).valid());
