@@ -100,6 +100,43 @@ def external():
     return model([helper.make_node("Add", ["x", "w"], ["y"])], [value("x", [2])], [value("y", [2])], [tensor])
 
 
+# Operators that the reader translates by code of their own, one model each: (opset, the graph in ONNX's text form).
+IRREGULAR = [
+    (17, "(float[2,3] x) => (float y) { s = Constant <value_floats = [1.0]> () y = Pow(x, s) }"),
+    (17, "(float[2,3] x, float lo) => (float y) { c = Clip(x, lo) y = Mean(c, x) }"),
+    (17, "(float[2,3] x) => (float y) { m = Max(x, x, x) n = Min(m, x) y = Sum(n, m, x) }"),
+    (7, "(float[2,3] x) => (float y) { c = Clip <min = 0.0> (x) y = Flatten <axis = 1> (c) }"),
+    (11, "(float[2,3] x) => (float y) { s = Softmax <axis = 0> (x) y = LogSoftmax <axis = 1> (s) }"),
+    (17, "(float[2,3] x) => (float y) { p = Constant <value_ints = [0, 1, 0, 1]> () y = Pad <mode = \"constant\"> (x, p) }"),
+    (10, "(float[2,3] x) => (float y) { y = Pad <pads = [0, 1, 0, 1]> (x) }"),
+    (9, "(float[2,3] x) => (float y) { y = Slice <starts = [0], ends = [2], axes = [1]> (x) }"),
+    (17, "(float[2,3] x) => (float y) { a = Constant <value_ints = [0]> () b = Constant <value_ints = [2]> ()"
+         " c = Constant <value_ints = [1]> () y = Slice(x, a, b, c) }"),
+    (17, "(float[2,4] x) => (float y, float z) { s = Constant <value_ints = [1, 3]> () y, z = Split <axis = 1> (x, s) }"),
+    (11, "(float[2,1] x) => (float y) { s = Squeeze <axes = [1]> (x) y = Unsqueeze <axes = [0]> (s) }"),
+    (17, "(float[2,1] x) => (float y) { a = Constant <value_ints = [1]> () s = Squeeze(x, a) y = Unsqueeze(s, a) }"),
+    (17, "(float[2,3] x) => (float y) { a = Constant <value_ints = [1]> () r = ReduceSum <keepdims = 1> (x, a)"
+         " y = ReduceLogSumExp <axes = [0]> (r) }"),
+    (17, "(float[1,2,4,4] x) => (float y) { g = GlobalAveragePool(x) h = GlobalMaxPool(x) y = Add(g, h) }"),
+    (17, "(float[1,2,4,4] x) => (float y) { y = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x) }"),
+    (17, "(float[2,4] x) => (float y, int64 i) { k = Constant <value_ints = [2]> () y, i = TopK <axis = 1> (x, k) }"),
+    (17, "(float[2,4] x, float[4] w) => (float y) { y = LayerNormalization <axis = -1> (x, w, w) }"),
+    (17, "(float[1,2,4] x, float[2] w) => (float y) { y = InstanceNormalization <epsilon = 0.1> (x, w, w) }"),
+    (17, "(float[1,2,4] x, float[2] w) => (float y) { y = BatchNormalization(x, w, w, w, w) }"),
+    (17, "(float[1,1,2,2] x) => (float y) { s = Constant <value_floats = [1.0, 1.0, 2.0, 2.0]> ()"
+         " y = Resize <mode = \"linear\"> (x, , s) }"),
+    (17, "(float[2,3] x) => (float y) { q, s, z = DynamicQuantizeLinear(x) y = DequantizeLinear(q, s, z) }"),
+    (17, "(uint8[2,2] a, float s, uint8 z) => (uint8 y) { y = QLinearMatMul(a, s, z, a, s, z, s, z) }"),
+    (17, "(uint8[2,2] a, uint8 z) => (int32 y) { y = MatMulInteger(a, a, z, z) }"),
+    (23, "(float[1,2,4,8] q) => (float y) { y = Attention <scale = 0.5, is_causal = 1> (q, q, q) }"),
+]
+
+
+def irregular(number):
+    opset, text = IRREGULAR[number]
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]>\ngraph {text}')
+
+
 MODELS = [elementwise, weights_of_every_kind, convolution, dense, shapes, branches, function, recurrent, quantized, external]
 NEEDS_A_FILE = {external}
 
@@ -111,6 +148,9 @@ def main():
     parser.add_argument("--millijoule", type=Path, required=True)
     args = parser.parse_args()
 
+    if args.target == "fuzz_onnx":
+        for number in range(len(IRREGULAR)):
+            onnx.save(irregular(number), args.folder / f"irregular_{number}.onnx")
     for make in MODELS:
         if args.target == "fuzz_onnx":
             onnx.save(make(), args.folder / f"{make.__name__}.onnx")
