@@ -7,8 +7,9 @@ namespace mj {
 
 Stage canonicalize() {
   return {.name = "canonicalize",
-          .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), gather_to_slice(),
-                     settle_broadcasts(), eliminate_identity()},
+          // Before shapes are baked into fields: a length that is settled is settled in all of them.
+          .passes = {settle_broadcasts(), infer_shapes(), fold_constants(), specialise_if(), fold_shapes(),
+                     gather_to_slice(), eliminate_identity()},
           // Each round may know a dimension more, and so fold a branch or a shape more.
           .rounds = 8};
 }
