@@ -9,8 +9,8 @@
  * - Structs: the first member of each struct that crosses this interface is its size; set it to sizeof(the struct), or
  *   use the MJ_..._INIT values. Fields are only ever appended, so an old program runs with a new library. The elements
  *   of one array must all have the same struct_size.
- * - Threads: an mj_engine may be used by any number of threads at once, and so may an mj_cancel. A struct that is passed
- *   in is read (and, if an output, written) during the call only.
+ * - Threads: an mj_engine may be used by any number of threads at once, and so may an mj_cancel. A struct that is
+ * passed in is read (and, if an output, written) during the call only.
  * - Strings are UTF-8 and end with 0. Sizes are in bytes, dims in elements, times in seconds.
  */
 #ifndef MILLIJOULE_MILLIJOULE_H
@@ -102,10 +102,10 @@ typedef struct mj_engine mj_engine;
 
 typedef struct mj_load_options {
   size_t struct_size;
-  int32_t threads;              /* that all runs of the engine share; 0: what the machine and its quota allow */
-  int32_t allow_unverified;     /* 1: also run a target that was never compared with its model */
-  int64_t memory_limit;         /* bytes of activations of one run; shapes that need more are an error. 0: none */
-  const uint8_t* trusted_key;   /* 32 bytes, an Ed25519 public key: the engine must be signed with it. NULL: any */
+  int32_t threads;            /* that all runs of the engine share; 0: what the machine and its quota allow */
+  int32_t allow_unverified;   /* 1: also run a target that was never compared with its model */
+  int64_t memory_limit;       /* bytes of activations of one run; shapes that need more are an error. 0: none */
+  const uint8_t* trusted_key; /* 32 bytes, an Ed25519 public key: the engine must be signed with it. NULL: any */
   /* Where activations live: allocate() returns memory aligned to 64 bytes or NULL, release() takes it back. Both or
    * neither; called from any thread that runs the engine, until mj_engine_free() has returned. Copied. */
   void* (*allocate)(void* context, size_t bytes);
@@ -113,7 +113,8 @@ typedef struct mj_load_options {
   void* allocator_context;
 } mj_load_options;
 
-#define MJ_LOAD_OPTIONS_INIT {sizeof(mj_load_options), 0, 0, 0, NULL, NULL, NULL, NULL}
+#define MJ_LOAD_OPTIONS_INIT \
+  { sizeof(mj_load_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 
 /* Verifies every byte of the file, picks the best target for this machine and makes ready to run; compiles nothing.
  * `options` may be NULL. *engine is the caller's, to be freed with mj_engine_free(); NULL on failure. The file must not
@@ -133,7 +134,10 @@ typedef struct mj_port {
   const char* symbols[MJ_MAX_RANK]; /* of those: "N", "2*S + 1"; equal symbols are equal sizes. NULL for the others */
 } mj_port;
 
-#define MJ_PORT_INIT {sizeof(mj_port), NULL, 0, 0, {0}, {NULL}}
+#define MJ_PORT_INIT                           \
+  {                                            \
+    sizeof(mj_port), NULL, 0, 0, {0}, { NULL } \
+  }
 
 MJ_API size_t mj_engine_input_count(const mj_engine* engine);
 MJ_API size_t mj_engine_output_count(const mj_engine* engine);
@@ -156,7 +160,8 @@ typedef struct mj_tensor {
   void* owner;  /* the library's; start with NULL */
 } mj_tensor;
 
-#define MJ_TENSOR_INIT {sizeof(mj_tensor), NULL, 0, 0, 0, {0}, NULL, 0, NULL}
+#define MJ_TENSOR_INIT \
+  { sizeof(mj_tensor), NULL, 0, 0, 0, {0}, NULL, 0, NULL }
 
 typedef struct mj_cancel mj_cancel;
 /* NULL if memory is short. */
@@ -173,7 +178,8 @@ typedef struct mj_run_options {
   const mj_cancel* cancel; /* NULL: cannot be cancelled */
 } mj_run_options;
 
-#define MJ_RUN_OPTIONS_INIT {sizeof(mj_run_options), NULL}
+#define MJ_RUN_OPTIONS_INIT \
+  { sizeof(mj_run_options), NULL }
 
 /* Runs the engine once. `inputs` holds every input in any order. `outputs` holds those that are wanted, by name or
  * index, in any order; for each
@@ -194,7 +200,8 @@ typedef struct mj_memory {
   int64_t largest_live_bytes; /* of these alive at once: what arena_bytes cannot go below */
 } mj_memory;
 
-#define MJ_MEMORY_INIT {sizeof(mj_memory), 0, 0, 0}
+#define MJ_MEMORY_INIT \
+  { sizeof(mj_memory), 0, 0, 0 }
 
 /* Plans memory for these shapes now instead of at their first run. `inputs` are as for a run; only name, index, rank
  * and dims are read. `memory` may be NULL. */

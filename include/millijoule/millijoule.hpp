@@ -44,18 +44,30 @@ inline void check(mj_status* status) {
 
 template <class T>
 constexpr int32_t dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return MJ_F32;
-  else if constexpr (std::is_same_v<T, double>) return MJ_F64;
-  else if constexpr (std::is_same_v<T, int8_t>) return MJ_I8;
-  else if constexpr (std::is_same_v<T, int16_t>) return MJ_I16;
-  else if constexpr (std::is_same_v<T, int32_t>) return MJ_I32;
-  else if constexpr (std::is_same_v<T, int64_t>) return MJ_I64;
-  else if constexpr (std::is_same_v<T, uint8_t>) return MJ_U8;
-  else if constexpr (std::is_same_v<T, uint16_t>) return MJ_U16;
-  else if constexpr (std::is_same_v<T, uint32_t>) return MJ_U32;
-  else if constexpr (std::is_same_v<T, uint64_t>) return MJ_U64;
-  else if constexpr (std::is_same_v<T, bool>) return MJ_BOOL;
-  else static_assert(!sizeof(T), "no element type of the C interface; fill in an mj_tensor for f16 and the like");
+  if constexpr (std::is_same_v<T, float>)
+    return MJ_F32;
+  else if constexpr (std::is_same_v<T, double>)
+    return MJ_F64;
+  else if constexpr (std::is_same_v<T, int8_t>)
+    return MJ_I8;
+  else if constexpr (std::is_same_v<T, int16_t>)
+    return MJ_I16;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return MJ_I32;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return MJ_I64;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return MJ_U8;
+  else if constexpr (std::is_same_v<T, uint16_t>)
+    return MJ_U16;
+  else if constexpr (std::is_same_v<T, uint32_t>)
+    return MJ_U32;
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return MJ_U64;
+  else if constexpr (std::is_same_v<T, bool>)
+    return MJ_BOOL;
+  else
+    static_assert(!sizeof(T), "no element type of the C interface; fill in an mj_tensor for f16 and the like");
 }
 
 }  // namespace detail
@@ -161,8 +173,7 @@ class Engine {
   void run_into(std::span<const mj_tensor> inputs, std::span<mj_tensor> outputs, const Cancel* cancel = nullptr) {
     mj_run_options options = MJ_RUN_OPTIONS_INIT;
     options.cancel = cancel ? cancel->get() : nullptr;
-    detail::check(
-        mj_engine_run(engine_.get(), inputs.data(), inputs.size(), outputs.data(), outputs.size(), &options));
+    detail::check(mj_engine_run(engine_.get(), inputs.data(), inputs.size(), outputs.data(), outputs.size(), &options));
   }
 
   mj_memory warm(std::span<const mj_tensor> inputs) {

@@ -133,7 +133,8 @@ TEST(IndexLimits, ComeFromWhatAnInputIndexes) {
     %wide = unsqueeze(%ids) {axes=[0]}
     %y = gather(%table, %wide)
     return %y, %x, %other
-  })").value();
+  })")
+                          .value();
   EXPECT_EQ(index_limits(graph), (std::vector<int64_t>{3, 0, 0}));
 }
 

@@ -104,7 +104,8 @@ class Tensors {
   }
   static Result<size_t> find(const mj_tensor& tensor, const std::vector<Port>& ports, std::string_view what) {
     if (!tensor.name) {
-      if (tensor.index >= 0 && static_cast<size_t>(tensor.index) < ports.size()) return static_cast<size_t>(tensor.index);
+      if (tensor.index >= 0 && static_cast<size_t>(tensor.index) < ports.size())
+        return static_cast<size_t>(tensor.index);
       return error(ErrorCode::usage, "{} {}: the engine has {}", what, tensor.index, ports.size());
     }
     for (size_t i = 0; i < ports.size(); ++i) {

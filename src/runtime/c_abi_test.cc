@@ -31,7 +31,8 @@ mj::Manifest manifest() {
   plan.tensors.back().name = "z";
   plan.steps.push_back(mj::example_branch("abs").steps[0]);
   plan.steps.back().outputs = {2};
-  plan.tensors.push_back({"flat", mj::PlanTensor::Kind::alias, mj::DType::f32, mj::Shape{shape[0] * mj::Dim(3)}, 2, {}});
+  plan.tensors.push_back(
+      {"flat", mj::PlanTensor::Kind::alias, mj::DType::f32, mj::Shape{shape[0] * mj::Dim(3)}, 2, {}});
   plan.outputs = {1, 3};
   manifest.targets = {target};
   manifest.provenance.producer = "millijoule";

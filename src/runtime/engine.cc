@@ -38,8 +38,8 @@ Result<size_t> pick_target(const Manifest& manifest, Isa isa) {
     best_isa = *needs;
   }
   if (best) return *best;
-  return error(ErrorCode::environment, "no target of this engine runs here: it serves {}, this machine is cpu-{}", names,
-               name(isa));
+  return error(ErrorCode::environment, "no target of this engine runs here: it serves {}, this machine is cpu-{}",
+               names, name(isa));
 }
 
 Engine::Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads)
@@ -51,8 +51,10 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   if (!target.ok()) return target.error().in(fmt::format("engine '{}'", path));
   const EngineTarget& chosen = file.manifest.targets[*target];
   if (!chosen.verification.verified && !options.allow_unverified) {
-    return model_error("engine '{}': target {} is unverified ({}); compile it on this kind of machine, or allow it with "
-                       "--allow-unverified", path, chosen.name, chosen.verification.reference);
+    return model_error(
+        "engine '{}': target {} is unverified ({}); compile it on this kind of machine, or allow it with "
+        "--allow-unverified",
+        path, chosen.name, chosen.verification.reference);
   }
   const int threads = options.threads > 0 ? options.threads : default_threads();
   std::shared_ptr<Engine> engine(new Engine(std::move(file), *target, options, threads));
@@ -74,7 +76,8 @@ Result<void> Engine::check_inputs(std::span<const Tensor> inputs) const {
     if (inputs[i].dtype() != port.type.dtype) {
       return model_error("input '{}': got {}, expected {}", port.name, name(inputs[i].dtype()), to_string(port.type));
     }
-    if (port.type.shape) MJ_TRY(bind_shape(*port.type.shape, inputs[i].dims(), fmt::format("input '{}'", port.name), symbols));
+    if (port.type.shape)
+      MJ_TRY(bind_shape(*port.type.shape, inputs[i].dims(), fmt::format("input '{}'", port.name), symbols));
   }
   const std::vector<Profile>& profiles = file_.manifest.profiles;
   for (const Profile& profile : profiles) {

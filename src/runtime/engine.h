@@ -14,12 +14,12 @@
 namespace mj {
 
 struct EngineOptions {
-  int threads = 0;             // of the pool that all runs share; 0: default_threads()
-  Isa isa = detect_isa();      // use targets up to this
+  int threads = 0;         // of the pool that all runs share; 0: default_threads()
+  Isa isa = detect_isa();  // use targets up to this
   bool allow_unverified = false;
-  Allocator allocator;         // of arenas
-  int64_t memory_limit = 0;    // of one arena, in bytes; 0: none
-  ReadOptions read;             // signature policy
+  Allocator allocator;       // of arenas
+  int64_t memory_limit = 0;  // of one arena, in bytes; 0: none
+  ReadOptions read;          // signature policy
 };
 
 class Engine {
@@ -34,8 +34,8 @@ class Engine {
   const Program& program() const { return *program_; }
   ThreadPool& pool() { return pool_; }
 
-  // Inputs and outputs in the order of the ports. Outputs that are present, writable and of the right type and shape are
-  // written in place. Errors name the input. A shape outside every profile is an error that prints the profiles.
+  // Inputs and outputs in the order of the ports. Outputs that are present, writable and of the right type and shape
+  // are written in place. Errors name the input. A shape outside every profile is an error that prints the profiles.
   Result<void> run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options = {});
 
   // Plans for these shapes now rather than at the first run. Returns the arena's bytes and the largest live set.

@@ -2,7 +2,6 @@
 #include "runtime/engine.h"
 
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -18,7 +17,8 @@ class TemporaryEngine {
  public:
   explicit TemporaryEngine(const Manifest& manifest, const WriteOptions& options = {}) {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = (std::filesystem::temp_directory_path() / fmt::format("mj_{}_{}.engine", test->name(), ::getpid())).string();
+    path_ =
+        (std::filesystem::temp_directory_path() / fmt::format("mj_{}_{}.engine", test->name(), ::getpid())).string();
     EXPECT_TRUE(write_engine(path_, manifest, {}, options).ok());
   }
   ~TemporaryEngine() { std::filesystem::remove(path_); }
@@ -126,8 +126,9 @@ TEST(PickTarget, TakesTheMostCapableThatRuns) {
   EXPECT_EQ(pick_target(manifest, Isa::avx2).value(), 0u);
   EXPECT_EQ(pick_target(manifest, Isa::avx512).value(), 3u);
   manifest.targets.erase(manifest.targets.begin() + 2);
-  EXPECT_EQ(pick_target(manifest, Isa::portable).error().message,
-            "no target of this engine runs here: it serves cpu-avx2, cuda-sm90, cpu-avx512, this machine is cpu-portable");
+  EXPECT_EQ(
+      pick_target(manifest, Isa::portable).error().message,
+      "no target of this engine runs here: it serves cpu-avx2, cuda-sm90, cpu-avx512, this machine is cpu-portable");
 }
 
 }  // namespace

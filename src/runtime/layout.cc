@@ -72,7 +72,8 @@ std::vector<TensorRef> refs_of(const std::vector<int>& ids, const Plan& plan, co
 }
 
 bool any_late(const std::vector<int>& ids, const Layout& layout) {
-  return std::any_of(ids.begin(), ids.end(), [&](int id) { return id != kNoTensor && layout.late[static_cast<size_t>(id)]; });
+  return std::any_of(ids.begin(), ids.end(),
+                     [&](int id) { return id != kNoTensor && layout.late[static_cast<size_t>(id)]; });
 }
 
 }  // namespace
@@ -114,7 +115,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const PlanTensor& input = plan.tensors[static_cast<size_t>(plan.inputs[i])];
     layout.dims[static_cast<size_t>(plan.inputs[i])] = input_dims[i];
-    if (input.shape) MJ_TRY(bind_shape(*input.shape, input_dims[i], fmt::format("input '{}'", input.name), layout.symbols));
+    if (input.shape)
+      MJ_TRY(bind_shape(*input.shape, input_dims[i], fmt::format("input '{}'", input.name), layout.symbols));
   }
   std::vector<bool> is_input(tensors, false);
   for (int id : plan.inputs) is_input[static_cast<size_t>(id)] = true;
@@ -125,10 +127,11 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       layout.dims[i] = tensor.constant.dims();
       continue;
     }
-    const bool known = tensor.shape && std::all_of(tensor.shape->begin(), tensor.shape->end(), [&](const Dim& dim) {
-      const std::set<std::string> symbols = dim.symbols();
-      return std::all_of(symbols.begin(), symbols.end(), [&](const auto& s) { return layout.symbols.contains(s); });
-    });
+    const bool known =
+        tensor.shape && std::all_of(tensor.shape->begin(), tensor.shape->end(), [&](const Dim& dim) {
+          const std::set<std::string> symbols = dim.symbols();
+          return std::all_of(symbols.begin(), symbols.end(), [&](const auto& s) { return layout.symbols.contains(s); });
+        });
     layout.late[i] = !known;
     if (!known) continue;
     for (const Dim& dim : *tensor.shape) {
@@ -170,7 +173,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
     const bool by_branch = plan.steps[static_cast<size_t>(first[i])].kind == Step::Kind::branch;
     if (layout.late[i] || by_branch || !options.reuse_memory || plan.tensors[i].dtype == DType::string) {
       layout.offset[i] = Layout::kLate;
-      if (last[i] < static_cast<int>(steps)) layout.release[static_cast<size_t>(last[i])].push_back(static_cast<int>(i));
+      if (last[i] < static_cast<int>(steps))
+        layout.release[static_cast<size_t>(last[i])].push_back(static_cast<int>(i));
       continue;
     }
     if (is_output[i]) {

@@ -15,21 +15,21 @@ struct Layout {
   static constexpr int64_t kElsewhere = -2;  // a constant, an input of the caller's
   static constexpr int64_t kOutput = -3;     // straight into the caller's output buffer
 
-  Bindings symbols;                         // that the inputs bind
-  std::vector<std::vector<int64_t>> dims;   // of each tensor; meaningless while late
-  std::vector<bool> late;                   // dims known only when its step has run
-  std::vector<int64_t> offset;              // of each root tensor in the arena, or kLate, kElsewhere, kOutput
-  std::vector<std::vector<int>> release;    // heap tensors that nobody needs after a step
-  std::vector<int64_t> workspace_offset;    // of each step
+  Bindings symbols;                        // that the inputs bind
+  std::vector<std::vector<int64_t>> dims;  // of each tensor; meaningless while late
+  std::vector<bool> late;                  // dims known only when its step has run
+  std::vector<int64_t> offset;             // of each root tensor in the arena, or kLate, kElsewhere, kOutput
+  std::vector<std::vector<int>> release;   // heap tensors that nobody needs after a step
+  std::vector<int64_t> workspace_offset;   // of each step
   std::vector<int64_t> workspace_bytes;
   int64_t arena_bytes = 0;
-  int64_t largest_live_bytes = 0;           // the lower bound: what is alive at the worst step
+  int64_t largest_live_bytes = 0;  // the lower bound: what is alive at the worst step
 };
 
 struct LayoutOptions {
-  bool reuse_memory = true;   // false: every temporary on the heap, for the oracle and for step-by-step comparison
+  bool reuse_memory = true;  // false: every temporary on the heap, for the oracle and for step-by-step comparison
   int threads = 1;
-  int64_t memory_limit = 0;   // of the arena, in bytes; 0: none
+  int64_t memory_limit = 0;  // of the arena, in bytes; 0: none
 };
 
 // `input_dims` in the order of plan.inputs. `outer` holds symbols that an enclosing plan has bound.

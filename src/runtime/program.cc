@@ -16,11 +16,12 @@ Result<std::unique_ptr<Kernel>> make_kernel(const Step& step, Isa isa) {
   if (!row || row->version != step.choice.version) {
     return error(ErrorCode::environment,
                  "{}: the engine wants kernel '{}' version {}, this build has {}; compile the model again", place,
-                 step.choice.row, step.choice.version, row ? fmt::format("version {}", row->version) : "none of that name");
+                 step.choice.row, step.choice.version,
+                 row ? fmt::format("version {}", row->version) : "none of that name");
   }
   if (row->needs > isa) {
-    return error(ErrorCode::environment, "{}: kernel '{}' needs {}, this machine has {}; compile for this target", place,
-                 row->name, name(row->needs), name(isa));
+    return error(ErrorCode::environment, "{}: kernel '{}' needs {}, this machine has {}; compile for this target",
+                 place, row->name, name(row->needs), name(isa));
   }
   Result<std::unique_ptr<Kernel>> kernel = row->make({step.problem, step.choice.config, step.packed, isa});
   if (!kernel.ok()) return kernel.error().in(place);

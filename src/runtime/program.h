@@ -12,7 +12,7 @@
 namespace mj {
 
 struct ProgramStep {
-  std::unique_ptr<Kernel> kernel;                             // of a kernel step
+  std::unique_ptr<Kernel> kernel;                              // of a kernel step
   std::vector<std::shared_ptr<const class Program>> branches;  // of a branch step
 };
 

@@ -33,7 +33,8 @@ Result<Tensor> zeros(const PlanTensor& tensor, std::vector<int64_t> dims) {
 Result<Tensor> place(const Destination& to, const PlanTensor& tensor, std::vector<int64_t> dims) {
   MJ_ASSIGN(const int64_t bytes, tensor_bytes(tensor.dtype, dims));
   if (tensor.dtype == DType::string) {
-    return error(ErrorCode::unsupported, "output '{}': strings cannot be written into the caller's memory", tensor.name);
+    return error(ErrorCode::unsupported, "output '{}': strings cannot be written into the caller's memory",
+                 tensor.name);
   }
   if (bytes > to.bytes) {
     return error(ErrorCode::usage, "output '{}': {} bytes, the memory given has {}", tensor.name, bytes, to.bytes);
@@ -47,9 +48,9 @@ Result<Tensor> place(const Destination& to, const PlanTensor& tensor, std::vecto
 struct Session::Frame {
   const Layout& layout;
   Bindings symbols;
-  std::vector<TensorRef> refs;               // of each tensor
-  std::vector<std::vector<int64_t>> late;    // dims of the late ones
-  std::vector<Tensor> heap;                  // owners of late tensors, and inputs or outputs that must live on
+  std::vector<TensorRef> refs;             // of each tensor
+  std::vector<std::vector<int64_t>> late;  // dims of the late ones
+  std::vector<Tensor> heap;                // owners of late tensors, and inputs or outputs that must live on
 };
 
 Session::Session(std::shared_ptr<const Program> program, ThreadPool& pool, const Options& options)
@@ -112,7 +113,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
   CHECK(options.destinations.empty() || options.destinations.size() == plan.outputs.size(),
         "{} destinations for {} outputs", options.destinations.size(), plan.outputs.size());
   auto destination = [&](size_t i) { return options.destinations.empty() ? Destination{} : options.destinations[i]; };
-  std::vector<int> direct(tensors, -1);  // root tensor -> the output whose buffer it lives in
+  std::vector<int> direct(tensors, -1);          // root tensor -> the output whose buffer it lives in
   std::vector<void*> buffers(tensors, nullptr);  // root tensor -> that buffer
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const auto id = static_cast<size_t>(plan.outputs[i]);
@@ -124,8 +125,8 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
       buffers[root] = to.data;
       continue;
     }
-    const bool fits = outputs[i].writable() && outputs[i].dtype() == plan.tensors[id].dtype &&
-                      outputs[i].dims() == layout->dims[id];
+    const bool fits =
+        outputs[i].writable() && outputs[i].dtype() == plan.tensors[id].dtype && outputs[i].dims() == layout->dims[id];
     if (!fits) {
       MJ_ASSIGN(outputs[i], zeros(plan.tensors[id], layout->dims[id]));
     }
@@ -191,7 +192,9 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
       if (!done.ok()) return step.origin.empty() ? done.error() : done.error().in(step.origin[0]);
       break;
     }
-    case Step::Kind::branch: MJ_TRY(run_branch(index, frame, options)); break;
+    case Step::Kind::branch:
+      MJ_TRY(run_branch(index, frame, options));
+      break;
     case Step::Kind::copy: {
       MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
       MJ_ASSIGN(const std::optional<TensorRef> to, output(step.outputs[0], frame));

@@ -86,7 +86,8 @@ TEST_F(SessionTest, ChecksCompareDims) {
   b.check(kN, Dim::symbol("M"), "add: both sides must be of one size");
   const Plan plan = b.finish({b.map("add", {x, y})});
   EXPECT_TRUE(run(plan, {floats({1}, {1}), floats({1}, {2})}).ok());
-  EXPECT_EQ(error_of(plan, {floats({1}, {1}), floats({2}, {1, 2})}), "add: both sides must be of one size: N is 1, M is 2");
+  EXPECT_EQ(error_of(plan, {floats({1}, {1}), floats({2}, {1, 2})}),
+            "add: both sides must be of one size: N is 1, M is 2");
 }
 
 TEST_F(SessionTest, CopiesMakeMemoryOfTheirOwn) {
@@ -205,11 +206,11 @@ TEST_F(SessionTest, MemoryComesFromTheAllocatorWithinTheLimit) {
   options.allocator.allocate = [](void* context, size_t bytes) {
     auto* l = static_cast<Ledger*>(context);
     ++l->allocated, l->bytes = bytes;
-    return bytes > 1000 ? nullptr : ::operator new(bytes, std::align_val_t{64});
+    return bytes > 1000 ? nullptr : ::operator new (bytes, std::align_val_t{64});
   };
   options.allocator.release = [](void* context, void* memory) {
     ++static_cast<Ledger*>(context)->released;
-    ::operator delete(memory, std::align_val_t{64});
+    ::operator delete (memory, std::align_val_t{64});
   };
   options.layout.memory_limit = 2000;
   {

@@ -28,9 +28,7 @@ class CompileVerb : public testing::Test {
     ASSERT_TRUE(write_file_atomically(args_.model, onnx_test::model(graph)).ok());
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
-  }
+  size_t files() const { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {})); }
   std::filesystem::path folder_;
   CompileArgs args_;
 };

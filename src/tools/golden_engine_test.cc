@@ -27,7 +27,7 @@ void check(const std::string& path) {
     return found;
   };
   int cases = 0;
-  for (; ; ++cases) {
+  for (;; ++cases) {
     const std::vector<Tensor> inputs = tensors(cases, (*engine)->inputs()), want = tensors(cases, (*engine)->outputs());
     if (inputs.empty()) break;
     std::vector<Tensor> outputs;

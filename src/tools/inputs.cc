@@ -22,7 +22,8 @@ std::vector<std::string> split(const std::string& text, char at) {
 
 std::optional<std::vector<int64_t>> numbers(const std::string& text, char at) {
   std::vector<int64_t> out;
-  if (text.starts_with(at) || text.ends_with(at) || text.find(std::string(2, at)) != std::string::npos) return std::nullopt;
+  if (text.starts_with(at) || text.ends_with(at) || text.find(std::string(2, at)) != std::string::npos)
+    return std::nullopt;
   for (const std::string& part : split(text, at)) {
     const std::optional<int64_t> number = parse_int64(part);
     if (!number || *number < 0) return std::nullopt;
@@ -33,7 +34,8 @@ std::optional<std::vector<int64_t>> numbers(const std::string& text, char at) {
 
 std::string names(const std::vector<Port>& ports) {
   std::string text;
-  for (const Port& port : ports) text += fmt::format("{}'{}' {}", text.empty() ? "" : ", ", port.name, to_string(port.type));
+  for (const Port& port : ports)
+    text += fmt::format("{}'{}' {}", text.empty() ? "" : ", ", port.name, to_string(port.type));
   return text.empty() ? "none" : text;
 }
 
@@ -91,13 +93,15 @@ Result<std::vector<Tensor>> read_inputs(const std::string& path, const std::vect
   return inputs;
 }
 
-Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch, uint64_t seed) {
+Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch,
+                                        uint64_t seed) {
   MJ_ASSIGN(const auto given, parse_shapes(shapes));
   Bindings sizes;
   std::vector<Port> ports = manifest.inputs;
   for (const auto& [name, dims] : given) {
     const auto port = std::find_if(ports.begin(), ports.end(), [&, &n = name](const Port& p) { return p.name == n; });
-    if (port == ports.end()) return error(ErrorCode::usage, "--shapes: no input '{}'; there are: {}", name, names(ports));
+    if (port == ports.end())
+      return error(ErrorCode::usage, "--shapes: no input '{}'; there are: {}", name, names(ports));
     if (port->type.shape) MJ_TRY(bind_shape(*port->type.shape, dims, "--shapes: input '" + name + "'", sizes));
     port->type.shape = Shape(dims.begin(), dims.end());
   }

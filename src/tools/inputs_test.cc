@@ -27,8 +27,7 @@ TEST(ParseShapes, TakesOurSpellingAndTrtexecs) {
 }
 
 TEST(ParseProfile, WantsOneOrThreeRisingSizes) {
-  EXPECT_EQ(parse_profile("N=1:8:32,S=128").value(),
-            (std::vector<SymbolRange>{{"N", 1, 8, 32}, {"S", 128, 128, 128}}));
+  EXPECT_EQ(parse_profile("N=1:8:32,S=128").value(), (std::vector<SymbolRange>{{"N", 1, 8, 32}, {"S", 128, 128, 128}}));
   EXPECT_EQ(error_of(parse_profile("N=1:2")), "--profile: 'N=1:2' is not NAME=MIN:OPT:MAX or NAME=SIZE");
   EXPECT_EQ(error_of(parse_profile("N=")), "--profile: 'N=' is not NAME=MIN:OPT:MAX or NAME=SIZE");
   EXPECT_EQ(error_of(parse_profile("N=8:4:16")), "--profile: 'N=8:4:16' does not rise from MIN over OPT to MAX");
@@ -43,7 +42,8 @@ class ReadInputs : public testing::Test {
 };
 
 TEST_F(ReadInputs, ComeInTheOrderOfThePorts) {
-  ASSERT_TRUE(write_npz(path_, {{"b", Tensor::zeros(DType::bf16, {1})}, {"x", Tensor::zeros(DType::f32, {1, 2})}}).ok());
+  ASSERT_TRUE(
+      write_npz(path_, {{"b", Tensor::zeros(DType::bf16, {1})}, {"x", Tensor::zeros(DType::f32, {1, 2})}}).ok());
   const auto inputs = read_inputs(path_, ports_);
   ASSERT_TRUE(inputs.ok()) << error_of(inputs);
   EXPECT_EQ((*inputs)[0].dtype(), DType::f32);
@@ -63,7 +63,9 @@ TEST(MakeInputs, SizesComeFromShapesThenBatchThenProfile) {
   const Dim n = Dim::symbol("N"), s = Dim::symbol("S");
   Manifest manifest;
   manifest.inputs = {{"x", Type::tensor(DType::f32, {n, s}), 0}, {"y", Type::tensor(DType::i64, {n, s}), 5}};
-  auto dims = [&](const std::string& shapes, int64_t batch) { return make_inputs(manifest, shapes, batch, 1).value()[1].dims(); };
+  auto dims = [&](const std::string& shapes, int64_t batch) {
+    return make_inputs(manifest, shapes, batch, 1).value()[1].dims();
+  };
   EXPECT_EQ(dims("", 0), (std::vector<int64_t>{1, 1}));
   EXPECT_EQ(dims("", 4), (std::vector<int64_t>{4, 1}));
   EXPECT_EQ(dims("x=3x7", 4), (std::vector<int64_t>{3, 7}));

@@ -21,8 +21,8 @@ struct Descr {
 };
 // What NumPy calls our types. The first of a type is what we write.
 constexpr Descr kDescrs[] = {
-    {"<f4", DType::f32}, {"<f8", DType::f64},  {"<f2", DType::f16},     {"|i1", DType::i8},  {"<i2", DType::i16},
-    {"<i4", DType::i32}, {"<i8", DType::i64},  {"|u1", DType::u8},      {"<u2", DType::u16}, {"<u4", DType::u32},
+    {"<f4", DType::f32}, {"<f8", DType::f64},     {"<f2", DType::f16},  {"|i1", DType::i8},     {"<i2", DType::i16},
+    {"<i4", DType::i32}, {"<i8", DType::i64},     {"|u1", DType::u8},   {"<u2", DType::u16},    {"<u4", DType::u32},
     {"<u8", DType::u64}, {"|b1", DType::boolean}, {"|V2", DType::bf16}, {"|V1", DType::f8e4m3}, {"|V1", DType::f8e5m2},
     {"|V1", DType::i4},  {"|V1", DType::u4},
 };
@@ -90,7 +90,8 @@ std::vector<uint32_t> code_points(const std::string& text) {
     const auto lead = static_cast<unsigned char>(text[i]);
     const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     uint32_t c = length == 1 ? lead : lead & (0xffu >> (length + 1));
-    for (size_t k = 1; k < length && i + k < text.size(); ++k) c = (c << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3f);
+    for (size_t k = 1; k < length && i + k < text.size(); ++k)
+      c = (c << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3f);
     out.push_back(c);
     i += length;
   }
@@ -120,13 +121,15 @@ Result<NumpyArray> parse_npy(std::span<const std::byte> bytes, std::string_view 
   const size_t length_bytes = version == 1 ? 2 : 4;
   if (version < 1 || version > 3 || bytes.size() < 8 + length_bytes) return bad("unknown .npy version");
   size_t length = 0;
-  for (size_t i = 0; i < length_bytes; ++i) length |= static_cast<size_t>(static_cast<unsigned char>(text[8 + i])) << (8 * i);
+  for (size_t i = 0; i < length_bytes; ++i)
+    length |= static_cast<size_t>(static_cast<unsigned char>(text[8 + i])) << (8 * i);
   const size_t start = 8 + length_bytes + length;
   if (start > bytes.size()) return bad("the header is cut off");
   const std::string_view header(text + 8 + length_bytes, length);
 
   const auto descr = field(header, "descr"), order = field(header, "fortran_order"), shape = field(header, "shape");
-  if (!descr || !order || !shape || descr->size() < 4) return bad("the header does not name descr, fortran_order and shape");
+  if (!descr || !order || !shape || descr->size() < 4)
+    return bad("the header does not name descr, fortran_order and shape");
   const std::optional<std::vector<int64_t>> dims = parse_shape(*shape);
   if (!dims) return bad(fmt::format("shape {} is not a tuple of sizes", *shape));
   const std::string_view type = descr->substr(1, descr->size() - 2);

@@ -181,7 +181,8 @@ Result<Npz> read_numpy(const std::string& path) {
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
     Result<NumpyArray> array = parse_npy(*bytes, name);
     if (!array.ok()) return array.error().in(path);
-    if (!npz.emplace(name, std::move(array).value()).second) return model_error("{}: two arrays named '{}'", path, name);
+    if (!npz.emplace(name, std::move(array).value()).second)
+      return model_error("{}: two arrays named '{}'", path, name);
   }
   return npz;
 }

@@ -19,12 +19,14 @@ std::vector<std::byte> bytes_of(const std::string& text) {
   const auto* begin = reinterpret_cast<const std::byte*>(text.data());
   return {begin, begin + text.size()};
 }
-std::string text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 // A .npy file as NumPy would write it.
 std::string npy(const std::string& descr, const std::string& shape, const std::string& elements, bool fortran = false) {
-  const std::string dict = "{'descr': '" + descr + "', 'fortran_order': " + (fortran ? "True" : "False") +
-                           ", 'shape': " + shape + ", }\n";
+  const std::string dict =
+      "{'descr': '" + descr + "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': " + shape + ", }\n";
   return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(dict.size()) + '\0' + dict + elements;
 }
 template <class T>
@@ -173,7 +175,8 @@ TEST(Npy, ReadsEveryOrderAndVersion) {
 
 TEST(Npy, RefusesWhatItCannotRead) {
   EXPECT_EQ(parsed("PK"), "array 'x': not a .npy file");
-  EXPECT_EQ(parsed(npy("|O", "(1,)", "12345678")), "array 'x': holds Python objects; save plain numbers or unicode strings");
+  EXPECT_EQ(parsed(npy("|O", "(1,)", "12345678")),
+            "array 'x': holds Python objects; save plain numbers or unicode strings");
   EXPECT_EQ(parsed(npy(">f4", "(1,)", "1234")), "array 'x': type >f4 has no equal here");
   EXPECT_EQ(parsed(npy("<c8", "(1,)", "12345678")), "array 'x': type <c8 has no equal here");
   EXPECT_EQ(parsed(npy("<f4", "(2,)", "1234")), "array 'x': 4 bytes of elements do not fit shape (2,)");

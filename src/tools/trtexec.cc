@@ -32,7 +32,8 @@ std::string seconds(const std::string& milliseconds) {
 std::vector<std::string> translate_trtexec(std::vector<std::string> words) {
   if (words.empty() || !words[0].starts_with("--")) return words;
   const bool builds = std::any_of(words.begin(), words.end(), [](const auto& w) { return w.starts_with("--onnx"); });
-  const bool loads = std::any_of(words.begin(), words.end(), [](const auto& w) { return w.starts_with("--loadEngine"); });
+  const bool loads =
+      std::any_of(words.begin(), words.end(), [](const auto& w) { return w.starts_with("--loadEngine"); });
   if (!builds && !loads) return words;
 
   std::vector<std::string> out = {builds ? "compile" : "bench"};

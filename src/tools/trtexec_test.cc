@@ -9,7 +9,8 @@ namespace {
 using Words = std::vector<std::string>;
 
 TEST(Trtexec, OurOwnLinesStay) {
-  for (const Words& words : {Words{}, Words{"compile", "m.onnx", "-o", "m.engine"}, Words{"--version"}, Words{"--help"}}) {
+  for (const Words& words :
+       {Words{}, Words{"compile", "m.onnx", "-o", "m.engine"}, Words{"--version"}, Words{"--help"}}) {
     EXPECT_EQ(translate_trtexec(words), words);
   }
 }

@@ -23,8 +23,12 @@ Json to_json(const std::string& key, const Choice& choice) {
   }
   Json refused = Json::array();
   for (const Refused& r : choice.refused) refused.push_back({{"row", r.row}, {"reason", r.reason}});
-  return {{"key", key},         {"row", choice.row},       {"version", choice.version},
-          {"config", choice.config}, {"candidates", candidates}, {"refused", refused}};
+  return {{"key", key},
+          {"row", choice.row},
+          {"version", choice.version},
+          {"config", choice.config},
+          {"candidates", candidates},
+          {"refused", refused}};
 }
 
 std::optional<std::pair<std::string, Choice>> from_line(const std::string& line) {

@@ -29,8 +29,8 @@ std::optional<std::vector<int64_t>> sizes(const Shape& shape, const Bindings& op
   return dims.ok() ? std::optional(std::move(dims).value()) : std::nullopt;
 }
 
-// Measured before estimated before order of preference. Estimates count only where nothing was measured and all have one;
-// the reference, which has none, stays last.
+// Measured before estimated before order of preference. Estimates count only where nothing was measured and all have
+// one; the reference, which has none, stays last.
 void rank(std::vector<Candidate>& candidates) {
   constexpr double kNever = 1e30;
   auto is_reference = [](const Candidate& c) { return c.row == "reference"; };
@@ -40,7 +40,8 @@ void rank(std::vector<Candidate>& candidates) {
   auto cost = [&](const Candidate& c) {
     return by_estimate && !is_reference(c) ? *c.estimated_seconds : c.seconds.value_or(kNever);
   };
-  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
 }
 
 }  // namespace
@@ -57,14 +58,16 @@ std::string Tuner::key(const Problem& problem) const {
         if (std::find(seen.begin(), seen.end(), symbol) != seen.end()) continue;
         seen.push_back(symbol);
         const auto at = options_.opt.find(symbol);
-        sizes += fmt::format("{}{}", sizes.empty() ? "" : ",", at == options_.opt.end() ? options_.default_size : at->second);
+        sizes += fmt::format("{}{}", sizes.empty() ? "" : ",",
+                             at == options_.opt.end() ? options_.default_size : at->second);
       }
     }
   }
   std::string rows;
-  for (const SelectRow* row : rows_of(family(problem))) rows += fmt::format("{}{}/{}", rows.empty() ? "" : " ", row->name, row->version);
-  return fmt::format("{} @ [{}] on {} threads={} onednn={} rows=({}) {}", to_string(problem), sizes, options_.target.name(),
-                     options_.target.threads, options_.target.onednn, rows, options_.forced);
+  for (const SelectRow* row : rows_of(family(problem)))
+    rows += fmt::format("{}{}/{}", rows.empty() ? "" : " ", row->name, row->version);
+  return fmt::format("{} @ [{}] on {} threads={} onednn={} rows=({}) {}", to_string(problem), sizes,
+                     options_.target.name(), options_.target.threads, options_.target.onednn, rows, options_.forced);
 }
 
 std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& choice) const {
@@ -74,11 +77,13 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
   for (const SelectRow* row : rows_of(family(problem))) {
     const bool is_reference = row->family == "any";
     Refusal refusal = row->refuses(problem, options_.target);
-    if (!refusal && !is_reference && forced.starts_with("-") && row->name.find(forced.substr(1)) != std::string_view::npos) {
+    if (!refusal && !is_reference && forced.starts_with("-") &&
+        row->name.find(forced.substr(1)) != std::string_view::npos) {
       refusal = "left out by MJ_TACTIC=" + forced;
     }
     // The reference stays where the forced row refuses: a choice always exists.
-    if (!refusal && forced.starts_with(own) && forced.substr(own.size()) != row->name && (!is_reference || !found.empty())) {
+    if (!refusal && forced.starts_with(own) && forced.substr(own.size()) != row->name &&
+        (!is_reference || !found.empty())) {
       refusal = "MJ_TACTIC=" + forced;
     }
     if (refusal) {
@@ -104,7 +109,8 @@ Result<std::optional<double>> Tuner::measure(const Option& option, const Problem
   std::vector<Tensor> in, out;
   for (size_t i = 0; i < problem.inputs.size(); ++i) {
     const Operand& operand = problem.inputs[i];
-    const bool consumed = std::find(packed.consumed.begin(), packed.consumed.end(), static_cast<int>(i)) != packed.consumed.end();
+    const bool consumed =
+        std::find(packed.consumed.begin(), packed.consumed.end(), static_cast<int>(i)) != packed.consumed.end();
     if (operand.dtype == DType::none || consumed) {
       in.emplace_back();
     } else if (i < constants.size() && constants[i].present()) {

@@ -13,8 +13,8 @@ namespace mj {
 
 struct TuneOptions {
   Target target;
-  bool measure = true;       // false: the device is not at hand, choose by estimate or order of preference
-  Bindings opt;              // sizes to tune at; a symbol that is missing counts as `default_size`
+  bool measure = true;  // false: the device is not at hand, choose by estimate or order of preference
+  Bindings opt;         // sizes to tune at; a symbol that is missing counts as `default_size`
   int64_t default_size = 1;
   double seconds_a_candidate = 0.02;
   double seconds_in_all = 60;  // --tune-seconds; later problems are chosen by order of preference
@@ -39,7 +39,8 @@ class Tuner {
   };
   std::string key(const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
-  Result<std::optional<double>> measure(const Option& option, const Problem& problem, std::span<const Tensor> constants);
+  Result<std::optional<double>> measure(const Option& option, const Problem& problem,
+                                        std::span<const Tensor> constants);
 
   TuneOptions options_;
   TacticCache& cache_;

@@ -28,8 +28,8 @@ Gemm gemm() {
   Gemm g;
   g.problem.op = op("gemm");
   g.problem.anchor_inputs = 3;
-  g.problem.inputs = {{DType::f32, {Dim(8), Dim(32)}, false}, {DType::f32, {Dim(32), Dim(16)}, true},
-                      {DType::f32, {Dim(16)}, true}};
+  g.problem.inputs = {
+      {DType::f32, {Dim(8), Dim(32)}, false}, {DType::f32, {Dim(32), Dim(16)}, true}, {DType::f32, {Dim(16)}, true}};
   g.problem.outputs = {{DType::f32, {Dim(8), Dim(16)}, false}};
   g.constants = {Tensor(), Tensor::zeros(DType::f32, {32, 16}), Tensor::zeros(DType::f32, {16})};
   return g;
