@@ -30,7 +30,6 @@ Pass recognize_activations();
 Pass recognize_attention();
 Pass recognize_layer_norm();
 Pass reshape_cancel();
-Pass settle_broadcasts();
 Pass sink_expand();
 Pass specialise_if();
 Pass transpose_cancel();

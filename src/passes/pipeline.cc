@@ -7,9 +7,8 @@ namespace mj {
 
 Stage canonicalize() {
   return {.name = "canonicalize",
-          // Before shapes are baked into fields: a length that is settled is settled in all of them.
-          .passes = {settle_broadcasts(), infer_shapes(), fold_constants(), specialise_if(), fold_shapes(),
-                     gather_to_slice(), eliminate_identity()},
+          .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), gather_to_slice(),
+                     eliminate_identity()},
           // Each round may know a dimension more, and so fold a branch or a shape more.
           .rounds = 8};
 }
