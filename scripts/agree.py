@@ -62,13 +62,18 @@ def cases(name, reference, folder, inputs):
 def compare(name, model, folder, options):
     """Compiles, runs every case on both sides and yields a row for each."""
     engine = mjlib.ROOT / "build/agree" / f"{name}.engine"
+    reference = mjlib.Reference(model, options.threads)
+    # What a network with choices inside is verified on: the first input of each case that takes another path.
+    samples = []
+    if name in PACKAGED:
+        firsts = [feeds[0] | {to: start for to, start in carry.values()} for _, feeds, carry in cases(name, reference, folder, 1)]
+        samples = firsts[:2]
     try:
-        print(f"{name}: compiled in {mjlib.compile_engine(model, engine):.1f} s", flush=True)
+        print(f"{name}: compiled in {mjlib.compile_engine(model, engine, samples=samples):.1f} s", flush=True)
     except mjlib.Failed as failure:
         print(failure, flush=True)
         yield {"model": name, "case": "compile", "failure": str(failure), "ok": False}
         return
-    reference = mjlib.Reference(model, options.threads)
     for title, feeds, carry in cases(name, reference, folder, options.inputs):
         start = time.perf_counter()
         theirs = reference.run_steps(feeds, carry)

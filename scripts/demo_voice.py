@@ -91,12 +91,13 @@ def main():
 
     model = mjlib.packaged("silero_vad", "data/silero_vad.onnx")
     engine = options.out / "voice.engine"
-    print(f"compiling {model.name} ...", flush=True)
-    print(f"compiled and verified in {mjlib.compile_engine(model, engine):.1f} s")
-
     samples, spoken = record()
     steps = chunks(samples)
     state, rate = np.zeros((2, 1, 128), np.float32), np.array(RATE, np.int64)
+    print(f"compiling {model.name} ...", flush=True)
+    heard = [{"input": steps[len(steps) // 2], "state": state, "sr": rate}]
+    print(f"compiled and verified in {mjlib.compile_engine(model, engine, samples=heard):.1f} s")
+
     with tempfile.TemporaryDirectory() as folder:
         np.savez(f"{folder}/in.npz", input=steps, state=state, sr=rate)
         report = json.loads(mjlib.millijoule(

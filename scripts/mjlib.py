@@ -57,12 +57,16 @@ def measured(command):
     return float(seconds), int(peak)
 
 
-def compile_engine(model, engine, *options, env=None):
-    """Compiles and returns the seconds it took."""
+def compile_engine(model, engine, *options, samples=(), env=None):
+    """Compiles, verified on `samples` ({input: array} each; none: drawn by the compiler); returns the seconds it took."""
     pathlib.Path(engine).parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    millijoule("compile", model, "-o", engine, *options, env=env)
-    return time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        for index, sample in enumerate(samples):
+            np.savez(f"{folder}/{index}.npz", **sample)
+            options += ("--samples", f"{folder}/{index}.npz")
+        start = time.perf_counter()
+        millijoule("compile", model, "-o", engine, *options, env=env)
+        return time.perf_counter() - start
 
 
 def run_engine(engine, feed, *options):

@@ -2,6 +2,7 @@
 #include "ir/graph.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -20,6 +21,22 @@ std::string unique_in(Set& taken, std::string_view base) {
   std::string name(base);
   for (int n = 1; !taken.insert(name).second; ++n) name = fmt::format("{}.{}", base, n);
   return name;
+}
+
+// An operator whose sizes are texts (one with bind()), with symbols replaced in them.
+Op substitute_sizes(const Op& op, const std::map<std::string, Dim, std::less<>>& values) {
+  if (!op.info().bind) return op;
+  std::vector<NamedField> fields = op.fields();
+  for (NamedField& field : fields) {
+    auto* texts = std::get_if<std::vector<std::string>>(&field.value);
+    for (size_t i = 0; texts && i < texts->size(); ++i) {
+      const Result<Dim> dim = Dim::parse((*texts)[i]);
+      if (dim.ok()) (*texts)[i] = dim->substitute(values).to_string();
+    }
+  }
+  Result<Op> made = make_op(op.name(), fields);
+  CHECK(made.ok(), "{} with other sizes: {}", op.name(), made.error().message);
+  return std::move(made).value();
 }
 
 }  // namespace
@@ -172,15 +189,24 @@ void Graph::erase(NodeId id) {
   node.regions.clear();
 }
 
-Result<void> Graph::infer_all() {
+Result<void> Graph::infer_all() { return infer_all({}); }
+
+// `learned`: symbols that stood for sizes only running could tell, and are known by now. Their names live on in fields
+// that hold sizes as texts, so these are rewritten as the walk comes by.
+Result<void> Graph::infer_all(std::map<std::string, Dim, std::less<>> learned) {
+  std::set<std::string> given;  // by the inputs; never redefined
+  for (ValueId id : inputs) {
+    for (const Dim& dim : type(id).shape.value_or(Shape{})) given.merge(dim.symbols());
+  }
   for (NodeId id : order()) {
     Node& node = this->node(id);
+    if (node.op && !learned.empty()) node.op = substitute_sizes(node.op, learned);
     if (!node.regions.empty()) {
       for (Graph& region : node.regions) {
         for (size_t i = 0; i < region.inputs.size(); ++i) {
           region.value(region.inputs[i]).info = value(node.inputs[i + 1]).info;
         }
-        MJ_TRY(region.infer_all());
+        MJ_TRY(region.infer_all(learned));
       }
       for (size_t i = 0; i < node.outputs.size(); ++i) {
         value(node.outputs[i]).info.type = merge_branch_types(*this, node, i);
@@ -206,6 +232,13 @@ Result<void> Graph::infer_all() {
           const std::set<std::string> symbols = (*now.type.shape)[d].symbols();
           const bool made_here = std::any_of(symbols.begin(), symbols.end(), [&](const auto& s) { return fresh.contains(s); });
           if (made_here) (*now.type.shape)[d] = (*old.type.shape)[d];  // it keeps the symbol it had
+        }
+      }
+      for (size_t d = 0; old.type.rank() == now.type.rank() && d < old.type.shape.value_or(Shape{}).size(); ++d) {
+        const auto symbol = (*old.type.shape)[d].symbol_name();
+        const Dim& size = (*now.type.shape)[d];
+        if (symbol && !given.contains(std::string(*symbol)) && !size.symbols().contains(std::string(*symbol))) {
+          learned.try_emplace(std::string(*symbol), size);
         }
       }
       old = std::move(now);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -100,6 +101,7 @@ class Graph {
 
  private:
   std::string unique_name(std::string_view base);
+  Result<void> infer_all(std::map<std::string, Dim, std::less<>> learned);
   ValueId add_value(std::string_view name, ValueInfo info, NodeId producer);
 
   std::vector<Value> values_;
