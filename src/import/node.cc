@@ -2,6 +2,7 @@
 #include "import/node.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "import/importer.h"
 #include "import/tensors.h"
@@ -159,6 +160,13 @@ ValueId NodeImport::scalar(double value, DType dtype) {
   }
   return constant(dispatch(dtype, [&]<class T>() {
     Tensor tensor = Tensor::zeros(dtype, {});
+    if constexpr (std::is_integral_v<T>) {
+      using Limits = std::numeric_limits<T>;
+      if (value < static_cast<double>(Limits::lowest()) || value >= static_cast<double>(Limits::max()) + 1) {
+        fail("needs the constant {}, which is out of the range of its inputs' type {}", value, to_string(dtype));
+        return tensor;
+      }
+    }
     tensor.mutable_data<T>()[0] = static_cast<T>(static_cast<std::conditional_t<sizeof(T) <= 2, float, double>>(value));
     return tensor;
   }));

@@ -307,6 +307,11 @@ TEST(ops, quantized_ones) {
       .output("s")
       .output("z");
   EXPECT_TRUE(imported(model(dynamic)).ends_with(" : u8[N,3]")) << imported(model(dynamic));
+  GraphBuilder narrow;  // found by fuzzing: 255 is no i8
+  narrow.input("x", {2}, kInt8).node("DynamicQuantizeLinear", {"x"}, {"y", "s", "z"}).output("y");
+  EXPECT_TRUE(
+      holds(imported(model(narrow)), "needs the constant 255, which is out of the range of its inputs' type i8"))
+      << imported(model(narrow));
   GraphBuilder integer;
   integer.input("a", {"N", 3}, kUint8)
       .initializer(int32_field("b", kInt8, {3, 2}, {1, 2, 3, 4, 5, 6}))

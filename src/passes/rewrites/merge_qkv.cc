@@ -41,7 +41,8 @@ std::optional<Linear> linear(const Graph& graph, ValueId id) {
 }
 
 ValueId side_by_side(Graph& graph, ValueId a, ValueId b, ValueId c) {
-  const std::vector<Tensor> parts = {graph.value(a).info.constant, graph.value(b).info.constant, graph.value(c).info.constant};
+  const std::vector<Tensor> parts = {graph.value(a).info.constant, graph.value(b).info.constant,
+                                     graph.value(c).info.constant};
   return graph.add_constant(compute(Concat{-1}, parts));
 }
 

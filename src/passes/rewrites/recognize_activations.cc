@@ -25,13 +25,14 @@ Outcome as(Graph& graph, const Match& m, Op op) {
 }
 
 Pattern erf_term() {
-  const Pattern scaled = either({node("div", {any("x"), scalar(std::numbers::sqrt2)}),
-                                 node("mul", {any("x"), scalar(1 / std::numbers::sqrt2)})});
+  const Pattern scaled = either(
+      {node("div", {any("x"), scalar(std::numbers::sqrt2)}), node("mul", {any("x"), scalar(1 / std::numbers::sqrt2)})});
   return node("add", {node("erf", {scaled}), scalar(1)});
 }
 
 Pattern tanh_term() {
-  const Pattern cube = either({node("pow", {any("x"), scalar(3)}), node("mul", {any("x"), node("mul", {any("x"), any("x")})})});
+  const Pattern cube =
+      either({node("pow", {any("x"), scalar(3)}), node("mul", {any("x"), node("mul", {any("x"), any("x")})})});
   const Pattern inner = node("add", {any("x"), node("mul", {cube, scalar(0.044715)})});
   return node("add", {node("tanh", {node("mul", {inner, scalar(std::sqrt(2 / std::numbers::pi))})}), scalar(1)});
 }
@@ -51,7 +52,9 @@ Pass recognize_activations() {
   const auto make = [](Op op) {
     return [op](Graph& graph, const Match& m, const PassContext&) { return as(graph, m, op); };
   };
-  const auto six = [](const Pattern& p) { return either({node("div", {p, scalar(6)}), node("mul", {p, scalar(1.0 / 6)})}); };
+  const auto six = [](const Pattern& p) {
+    return either({node("div", {p, scalar(6)}), node("mul", {p, scalar(1.0 / 6)})});
+  };
   // The clip's bounds are fields, which patterns do not see.
   const auto clipped = [](Op op) {
     return [op](Graph& graph, const Match& m, const PassContext&) -> Outcome {
@@ -62,19 +65,18 @@ Pass recognize_activations() {
   };
   const Pattern clip = shifted_clip().as("clip");
   const Op hard_sigmoid = op("hard_sigmoid", {{0, "alpha", 1.0f / 6}, {0, "beta", 0.5f}});
-  return rewrite_pass(
-      "recognize_activations",
-      {{"silu", node("mul", {any("x"), node("sigmoid", {any("x")})}), make(op("silu"))},
-       {"gelu", half_product(erf_term()), make(Gelu{})},
-       {"gelu_tanh", half_product(tanh_term()), make(Gelu{"tanh"})},
-       {"hard_swish", six(node("mul", {any("x"), clip})), clipped(op("hard_swish"))},
-       {"hard_swish_inner", node("mul", {any("x"), six(clip)}), clipped(op("hard_swish"))},
-       {"hard_sigmoid", six(clip), clipped(hard_sigmoid)},
-       {"hard_swish_of_sigmoid", node("mul", {any("x"), node("hard_sigmoid", {any("x")}).as("s")}),
-        [hard_sigmoid](Graph& graph, const Match& m, const PassContext&) -> Outcome {
-          if (!(m.node("s").op == hard_sigmoid)) return "the hard_sigmoid is not x / 6 + 0.5";
-          return as(graph, m, op("hard_swish"));
-        }}});
+  return rewrite_pass("recognize_activations",
+                      {{"silu", node("mul", {any("x"), node("sigmoid", {any("x")})}), make(op("silu"))},
+                       {"gelu", half_product(erf_term()), make(Gelu{})},
+                       {"gelu_tanh", half_product(tanh_term()), make(Gelu{"tanh"})},
+                       {"hard_swish", six(node("mul", {any("x"), clip})), clipped(op("hard_swish"))},
+                       {"hard_swish_inner", node("mul", {any("x"), six(clip)}), clipped(op("hard_swish"))},
+                       {"hard_sigmoid", six(clip), clipped(hard_sigmoid)},
+                       {"hard_swish_of_sigmoid", node("mul", {any("x"), node("hard_sigmoid", {any("x")}).as("s")}),
+                        [hard_sigmoid](Graph& graph, const Match& m, const PassContext&) -> Outcome {
+                          if (!(m.node("s").op == hard_sigmoid)) return "the hard_sigmoid is not x / 6 + 0.5";
+                          return as(graph, m, op("hard_swish"));
+                        }}});
 }
 
 }  // namespace mj
