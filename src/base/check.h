@@ -10,8 +10,8 @@ namespace mj {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line, const std::string& reason);
 }
 
-#define CHECK(condition, ...)                                                       \
-  do {                                                                              \
-    if (!(condition)) [[unlikely]]                                                  \
+#define CHECK(condition, ...)                                                         \
+  do {                                                                                \
+    if (!(condition)) [[unlikely]]                                                    \
       ::mj::check_failed(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
   } while (false)

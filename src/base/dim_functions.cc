@@ -295,7 +295,8 @@ Dim broadcast(const Dim& a, const Dim& b) {
   // x against min(x, c) with c >= 2: wherever the two fit, the result is x.
   std::erase_if(all, [&](const Dim& leaf) {
     const Atom* atom = as_atom(leaf);
-    if (!atom || atom->kind != AtomKind::min || atom->args.size() != 2 || atom->args[0].constant().value_or(0) < 2) return false;
+    if (!atom || atom->kind != AtomKind::min || atom->args.size() != 2 || atom->args[0].constant().value_or(0) < 2)
+      return false;
     return std::find(all.begin(), all.end(), atom->args[1]) != all.end();
   });
   if (all.size() > 1 && all[0].is_constant() && all[1].is_constant()) return Dim::invalid();  // constants sort first

@@ -13,24 +13,12 @@ struct Row {
 };
 
 constexpr std::array<Row, kDTypeCount> kRows = {{
-    {"none", 0, false, false, false},
-    {"f32", 4, true, true, false},
-    {"f64", 8, true, true, false},
-    {"f16", 2, true, true, false},
-    {"bf16", 2, true, true, false},
-    {"f8e4m3", 1, true, true, false},
-    {"f8e5m2", 1, true, true, false},
-    {"i4", 1, false, true, true},
-    {"u4", 1, false, false, true},
-    {"i8", 1, false, true, true},
-    {"i16", 2, false, true, true},
-    {"i32", 4, false, true, true},
-    {"i64", 8, false, true, true},
-    {"u8", 1, false, false, true},
-    {"u16", 2, false, false, true},
-    {"u32", 4, false, false, true},
-    {"u64", 8, false, false, true},
-    {"bool", 1, false, false, false},
+    {"none", 0, false, false, false},   {"f32", 4, true, true, false},  {"f64", 8, true, true, false},
+    {"f16", 2, true, true, false},      {"bf16", 2, true, true, false}, {"f8e4m3", 1, true, true, false},
+    {"f8e5m2", 1, true, true, false},   {"i4", 1, false, true, true},   {"u4", 1, false, false, true},
+    {"i8", 1, false, true, true},       {"i16", 2, false, true, true},  {"i32", 4, false, true, true},
+    {"i64", 8, false, true, true},      {"u8", 1, false, false, true},  {"u16", 2, false, false, true},
+    {"u32", 4, false, false, true},     {"u64", 8, false, false, true}, {"bool", 1, false, false, false},
     {"string", 0, false, false, false},
 }};
 

@@ -31,7 +31,8 @@ float decode(uint32_t bits, Format f) {
     return std::numeric_limits<float>::quiet_NaN();
   }
   if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), 1 - f.bias() - f.mantissa_bits);
-  return sign * std::ldexp(static_cast<float>(mantissa + (1 << f.mantissa_bits)), exponent - f.bias() - f.mantissa_bits);
+  return sign *
+         std::ldexp(static_cast<float>(mantissa + (1 << f.mantissa_bits)), exponent - f.bias() - f.mantissa_bits);
 }
 
 // Largest finite bit pattern without the sign.

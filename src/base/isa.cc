@@ -24,9 +24,12 @@ Isa choose_isa() {
 
 std::string_view name(Isa isa) {
   switch (isa) {
-    case Isa::portable: return "portable";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
+    case Isa::portable:
+      return "portable";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
   }
   return "portable";
 }
@@ -40,14 +43,17 @@ std::optional<Isa> parse_isa(std::string_view text) {
 // The compiler's cpuid helper also checks that the operating system saves the wide registers.
 bool can_run(Isa isa) {
   switch (isa) {
-    case Isa::portable: return true;
+    case Isa::portable:
+      return true;
 #if defined(__x86_64__)
-    case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Isa::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case Isa::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && can_run(Isa::avx2);
 #else
-    default: break;
+    default:
+      break;
 #endif
   }
   return false;

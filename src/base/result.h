@@ -85,16 +85,15 @@ class [[nodiscard]] Result<void> {
 }  // namespace mj
 
 // MJ_TRY(expr): returns the error of a Result<void>-like expression from the calling function.
-#define MJ_TRY(expression)                               \
-  do {                                                   \
-    if (auto mj_result = (expression); !mj_result.ok())  \
-      return mj_result.error();                          \
+#define MJ_TRY(expression)                                                        \
+  do {                                                                            \
+    if (auto mj_result = (expression); !mj_result.ok()) return mj_result.error(); \
   } while (false)
 
 // MJ_ASSIGN(auto x, expr): x is the value, or the error is returned.
 #define MJ_ASSIGN(declaration, expression) MJ_ASSIGN_2(declaration, expression, __LINE__)
 #define MJ_ASSIGN_2(declaration, expression, line) MJ_ASSIGN_3(declaration, expression, line)
-#define MJ_ASSIGN_3(declaration, expression, line) \
-  auto mj_result_##line = (expression);            \
+#define MJ_ASSIGN_3(declaration, expression, line)             \
+  auto mj_result_##line = (expression);                        \
   if (!mj_result_##line.ok()) return mj_result_##line.error(); \
   declaration = std::move(mj_result_##line).value()

@@ -21,14 +21,14 @@ template <DType>
 struct CppTypeOf;
 template <class T>
 struct DTypeOf;
-#define MJ_DTYPE(dtype, type)                        \
-  template <>                                        \
-  struct CppTypeOf<DType::dtype> {                   \
-    using T = type;                                  \
-  };                                                 \
-  template <>                                        \
-  struct DTypeOf<type> {                             \
-    static constexpr DType value = DType::dtype;     \
+#define MJ_DTYPE(dtype, type)                    \
+  template <>                                    \
+  struct CppTypeOf<DType::dtype> {               \
+    using T = type;                              \
+  };                                             \
+  template <>                                    \
+  struct DTypeOf<type> {                         \
+    static constexpr DType value = DType::dtype; \
   };
 MJ_DTYPE(f32, float)
 MJ_DTYPE(f64, double)
@@ -53,7 +53,8 @@ class Tensor {
 
   // Zeroed memory, aligned to 64 bytes. CHECKs that the size does not overflow: sizes from files are budgeted before.
   static Tensor zeros(DType dtype, std::vector<int64_t> dims);
-  // A view of memory that `owner` keeps alive (a mapped file, a message). `data` need not be aligned beyond its element.
+  // A view of memory that `owner` keeps alive (a mapped file, a message). `data` need not be aligned beyond its
+  // element.
   static Tensor view(DType dtype, std::vector<int64_t> dims, const void* data, std::shared_ptr<const void> owner);
   static Tensor strings(std::vector<int64_t> dims, std::vector<std::string> values);
   template <class T>
@@ -135,25 +136,41 @@ Tensor Tensor::of(std::vector<int64_t> dims, std::span<const T> values) {
 template <class F>
 decltype(auto) dispatch(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f32: return f.template operator()<float>();
-    case DType::f64: return f.template operator()<double>();
-    case DType::f16: return f.template operator()<F16>();
-    case DType::bf16: return f.template operator()<Bf16>();
-    case DType::f8e4m3: return f.template operator()<F8E4M3>();
-    case DType::f8e5m2: return f.template operator()<F8E5M2>();
+    case DType::f32:
+      return f.template operator()<float>();
+    case DType::f64:
+      return f.template operator()<double>();
+    case DType::f16:
+      return f.template operator()<F16>();
+    case DType::bf16:
+      return f.template operator()<Bf16>();
+    case DType::f8e4m3:
+      return f.template operator()<F8E4M3>();
+    case DType::f8e5m2:
+      return f.template operator()<F8E5M2>();
     case DType::i4:
-    case DType::i8: return f.template operator()<int8_t>();
-    case DType::i16: return f.template operator()<int16_t>();
-    case DType::i32: return f.template operator()<int32_t>();
-    case DType::i64: return f.template operator()<int64_t>();
+    case DType::i8:
+      return f.template operator()<int8_t>();
+    case DType::i16:
+      return f.template operator()<int16_t>();
+    case DType::i32:
+      return f.template operator()<int32_t>();
+    case DType::i64:
+      return f.template operator()<int64_t>();
     case DType::u4:
-    case DType::u8: return f.template operator()<uint8_t>();
-    case DType::u16: return f.template operator()<uint16_t>();
-    case DType::u32: return f.template operator()<uint32_t>();
-    case DType::u64: return f.template operator()<uint64_t>();
-    case DType::boolean: return f.template operator()<bool>();
+    case DType::u8:
+      return f.template operator()<uint8_t>();
+    case DType::u16:
+      return f.template operator()<uint16_t>();
+    case DType::u32:
+      return f.template operator()<uint32_t>();
+    case DType::u64:
+      return f.template operator()<uint64_t>();
+    case DType::boolean:
+      return f.template operator()<bool>();
     case DType::none:
-    case DType::string: break;
+    case DType::string:
+      break;
   }
   check_failed("dispatch", __FILE__, __LINE__, "no C++ number for dtype " + std::string(name(dtype)));
 }

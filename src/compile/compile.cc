@@ -179,7 +179,8 @@ class Compilation {
       for (size_t k = 0; k < comparison.errors.size(); ++k) {
         if (comparison.errors[k] <= options_.tolerance) continue;
         return model_error(
-            "output '{}' differs from the reference by {:.3g} relative L2 on sample {}, allowed is {:.3g}; no engine was "
+            "output '{}' differs from the reference by {:.3g} relative L2 on sample {}, allowed is {:.3g}; no engine "
+            "was "
             "written. `millijoule compare MODEL ENGINE` finds the step; MJ_PASSES=-name switches a pass off",
             model_.graph.value(model_.graph.outputs[k]).name, comparison.errors[k], i, options_.tolerance);
       }

@@ -19,17 +19,17 @@ namespace mj {
 using NamedTensors = std::map<std::string, Tensor, std::less<>>;
 
 struct CompileOptions {
-  Target target;                      // of this machine or of another CPU; see parse_target()
-  bool target_is_here = true;         // false: choose by order of preference, leave the target unverified
+  Target target;               // of this machine or of another CPU; see parse_target()
+  bool target_is_here = true;  // false: choose by order of preference, leave the target unverified
   std::string precision = "fp32";
   std::vector<NamedTensors> samples;  // inputs by name; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
   uint64_t seed = 1;
   bool verify = true;
-  double tolerance = 1e-4;            // relative L2 of each output against the oracle
-  TuneOptions tune;                   // target, opt and default_size are filled in from above
-  std::string cache_path;             // of the tactic cache; empty: none is kept
-  std::string options_text;           // for the provenance
+  double tolerance = 1e-4;   // relative L2 of each output against the oracle
+  TuneOptions tune;          // target, opt and default_size are filled in from above
+  std::string cache_path;    // of the tactic cache; empty: none is kept
+  std::string options_text;  // for the provenance
   std::function<void(std::string_view stage, double done)> progress;  // done in [0, 1]
 };
 
@@ -47,7 +47,8 @@ struct Compiled {
   CompileReport report;
 };
 
-// Errors: the model is wrong (1), an operator is missing (3), the result disagrees with the oracle (1; nothing to write).
+// Errors: the model is wrong (1), an operator is missing (3), the result disagrees with the oracle (1; nothing to
+// write).
 Result<Compiled> compile(const std::string& model_path, const CompileOptions& options);
 
 // The plan of the oracle: the imported graph, reference rows, no passes.

@@ -11,7 +11,7 @@ namespace mj {
 namespace {
 
 // Operators through which an index passes with its value unchanged.
-constexpr std::array<std::string_view, 8> kTransparent = {"identity", "cast",    "reshape", "reshape_to",
+constexpr std::array<std::string_view, 8> kTransparent = {"identity", "cast",      "reshape", "reshape_to",
                                                           "squeeze",  "unsqueeze", "expand",  "transpose"};
 
 // The smallest size that `value` indexes, or 0.
@@ -75,7 +75,8 @@ Result<std::vector<Tensor>> random_inputs(std::span<const Port> ports, const Bin
     Tensor tensor = Tensor::zeros(port.type.dtype, std::move(dims));
     Noise noise(seed * 1000003 + i);
     if (port.type.dtype == DType::string) {
-      for (std::string& text : tensor.mutable_string_data()) text = std::string(1, static_cast<char>('a' + noise.below(26)));
+      for (std::string& text : tensor.mutable_string_data())
+        text = std::string(1, static_cast<char>('a' + noise.below(26)));
     } else {
       dispatch(port.type.dtype, [&]<class T>() {
         for (T& x : tensor.mutable_data<T>()) {

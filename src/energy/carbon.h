@@ -13,11 +13,11 @@
 namespace mj {
 
 struct GridFactor {
-  std::string place;       // "DEU", "world"
+  std::string place;  // "DEU", "world"
   double grams_per_kwh = 0;
-  std::string source;      // who says so
-  std::string kind;        // "average, life cycle"
-  std::string date;        // the year that it is for
+  std::string source;  // who says so
+  std::string kind;    // "average, life cycle"
+  std::string date;    // the year that it is for
 };
 
 // By ISO 3166 alpha-3 or alpha-2 code, or "world". An error lists the places of the built-in table.

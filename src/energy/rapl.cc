@@ -21,7 +21,7 @@ class Rapl final : public Meter {
  public:
   struct Domain {
     fs::path energy;
-    double wrap_uj;   // the counter starts again from 0 after this
+    double wrap_uj;  // the counter starts again from 0 after this
     double last_uj;
   };
 

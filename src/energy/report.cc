@@ -26,8 +26,9 @@ Result<EnergyReport> measure_energy(const std::function<Result<int64_t>(double s
   EnergyReport report;
   MJ_ASSIGN(report.factor, grid_factor(place));
   report.modelled_joules = modelled_power(threads) * Seconds{seconds_a_run};
-  report.model = fmt::format("median latency {:.4g} s x ({:.3g} W + {} threads x {:.3g} W); a rule of thumb, not a reading",
-                             seconds_a_run, kModelledWattsBase, threads, kModelledWattsPerThread);
+  report.model =
+      fmt::format("median latency {:.4g} s x ({:.3g} W + {} threads x {:.3g} W); a rule of thumb, not a reading",
+                  seconds_a_run, kModelledWattsBase, threads, kModelledWattsPerThread);
   const std::unique_ptr<Meter> meter = cpu_meter();
   if (!meter) return report;
   const auto start = std::chrono::steady_clock::now();
@@ -52,11 +53,11 @@ std::vector<std::string> energy_lines(const EnergyReport& report) {
     lines.push_back("energy: not measured, no readable meter on this machine (see `millijoule doctor`)");
   }
   lines.push_back(fmt::format("modelled: {:.4g} J a run ({})", report.modelled_joules.value, report.model));
-  lines.push_back(fmt::format("carbon: {:.3g} gCO2e per 1,000 runs from the {} joules; {:.0f} g/kWh, {}, {}, {}, {}; PUE 1.0 "
-                              "(not included), embodied not included",
-                              per_thousand(report).value, report.joules ? "measured" : "modelled",
-                              report.factor.grams_per_kwh, report.factor.place, report.factor.kind, report.factor.source,
-                              report.factor.date));
+  lines.push_back(
+      fmt::format("carbon: {:.3g} gCO2e per 1,000 runs from the {} joules; {:.0f} g/kWh, {}, {}, {}, {}; PUE 1.0 "
+                  "(not included), embodied not included",
+                  per_thousand(report).value, report.joules ? "measured" : "modelled", report.factor.grams_per_kwh,
+                  report.factor.place, report.factor.kind, report.factor.source, report.factor.date));
   return lines;
 }
 

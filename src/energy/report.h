@@ -19,9 +19,9 @@ struct EnergyReport {
   std::string source = "none";   // of `joules`
   std::string scope;
   double window_seconds = 0;
-  int64_t runs = 0;              // in the window
-  Joules modelled_joules{};      // of a run, by the model below
-  std::string model;             // its inputs, in words
+  int64_t runs = 0;          // in the window
+  Joules modelled_joules{};  // of a run, by the model below
+  std::string model;         // its inputs, in words
   GridFactor factor;
 };
 

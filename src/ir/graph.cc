@@ -123,9 +123,8 @@ Result<std::vector<ValueId>> Graph::add(Op op, std::vector<ValueId> inputs, int 
   node.origin = std::move(origin);
   const std::vector<ValueInfo> infos = input_infos(*this, node);
   const std::string hint = output_names.empty() ? std::string(node.op.name()) : output_names[0];
-  InferContext context{node.op.name(), infos, outputs, [&](std::string_view h) {
-                         return fresh_symbol(h.empty() ? std::string_view(hint) : h);
-                       }};
+  InferContext context{node.op.name(), infos, outputs,
+                       [&](std::string_view h) { return fresh_symbol(h.empty() ? std::string_view(hint) : h); }};
   InferResult inferred = node.op.infer(context);
   if (!inferred.ok()) {
     return node.origin.empty() ? inferred.error() : inferred.error().in(node.origin[0]);
@@ -230,7 +229,8 @@ Result<void> Graph::infer_all(std::map<std::string, Dim, std::less<>> learned) {
       if (!fresh.empty() && old.type.rank() >= 0 && old.type.rank() == now.type.rank()) {
         for (size_t d = 0; d < old.type.shape->size(); ++d) {
           const std::set<std::string> symbols = (*now.type.shape)[d].symbols();
-          const bool made_here = std::any_of(symbols.begin(), symbols.end(), [&](const auto& s) { return fresh.contains(s); });
+          const bool made_here =
+              std::any_of(symbols.begin(), symbols.end(), [&](const auto& s) { return fresh.contains(s); });
           if (made_here) (*now.type.shape)[d] = (*old.type.shape)[d];  // it keeps the symbol it had
         }
       }
@@ -286,8 +286,8 @@ bool Graph::normalize() {
     }
   }
 
-  const bool dropped = sorted.size() != nodes_.size() ||
-                       std::count(live_value.begin(), live_value.end(), true) != std::ssize(values_);
+  const bool dropped =
+      sorted.size() != nodes_.size() || std::count(live_value.begin(), live_value.end(), true) != std::ssize(values_);
   std::vector<ValueId> new_id(values_.size(), kAbsent);
   std::vector<Value> values;
   for (size_t i = 0; i < values_.size(); ++i) {

@@ -41,7 +41,7 @@ struct Node {
   std::vector<ValueId> inputs;  // the anchor's, then the epilogue's; kAbsent where optional
   std::vector<ValueId> outputs;
   Body epilogue;
-  int anchor_inputs = 0;  // of a node with an epilogue: how many of `inputs` are the anchor's
+  int anchor_inputs = 0;            // of a node with an epilogue: how many of `inputs` are the anchor's
   std::vector<Graph> regions;       // of `if`: then, else
   std::vector<std::string> origin;  // names of the ONNX nodes it computes
   bool erased = false;
@@ -113,12 +113,12 @@ class Graph {
 // Inputs of a node as a shape rule sees them.
 std::vector<ValueInfo> input_infos(const Graph& graph, const Node& node);
 
-// The type of output `output` of an `if`: what both branches agree on; a dimension that differs becomes a symbol, a rank
-// that differs becomes unknown.
+// The type of output `output` of an `if`: what both branches agree on; a dimension that differs becomes a symbol, a
+// rank that differs becomes unknown.
 Type merge_branch_types(Graph& graph, const Node& node, size_t output);
 
-// Empty, or the first broken invariant, naming node and value: the IR's written spec, run between passes in debug builds
-// and by tests.
+// Empty, or the first broken invariant, naming node and value: the IR's written spec, run between passes in debug
+// builds and by tests.
 std::string verify(const Graph& graph);
 
 // Text form: prints, and parses back to the same graph (constants above `inline_elements` print as "hash:..." and parse

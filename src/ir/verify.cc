@@ -21,7 +21,8 @@ std::string check_regions(const Graph& graph, const Node& node) {
     if (region.inputs.size() + 1 != node.inputs.size()) {
       return describe(graph, node) + ": a region's inputs are the captures";
     }
-    if (region.outputs.size() != node.outputs.size()) return describe(graph, node) + ": a region's outputs are the node's";
+    if (region.outputs.size() != node.outputs.size())
+      return describe(graph, node) + ": a region's outputs are the node's";
     if (std::string inner = verify(region); !inner.empty()) return describe(graph, node) + ": " + inner;
   }
   return "";
@@ -59,7 +60,8 @@ std::string verify(const Graph& graph) {
     const Value& value = graph.value(id);
     if (value.name.empty()) return fmt::format("value {} has no name", id);
     if (!names.insert(value.name).second) return fmt::format("two values are named '{}'", value.name);
-    if (value.is_constant() && value.producer != kNoNode) return fmt::format("constant '{}' has a producer", value.name);
+    if (value.is_constant() && value.producer != kNoNode)
+      return fmt::format("constant '{}' has a producer", value.name);
     if (value.type().shape) {
       for (const Dim& dim : *value.type().shape) {
         if (!dim.valid()) return fmt::format("value '{}' has an invalid dimension", value.name);

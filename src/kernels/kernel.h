@@ -68,9 +68,9 @@ class Kernel {
 
 struct MakeArgs {
   const Problem& problem;
-  std::string_view config;          // as SelectRow::configs spelled it
-  std::span<const Tensor> packed;   // what SelectRow::pack returned; views into the engine, kept alive by their owner
-  Isa isa;                          // of the machine that runs it; at least what the row needs
+  std::string_view config;         // as SelectRow::configs spelled it
+  std::span<const Tensor> packed;  // what SelectRow::pack returned; views into the engine, kept alive by their owner
+  Isa isa;                         // of the machine that runs it; at least what the row needs
 };
 
 struct RunRow {

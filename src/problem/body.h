@@ -15,8 +15,8 @@
 namespace mj {
 
 struct BodyInstruction {
-  Op op;                   // pointwise, or constant{value} with no arguments (a scalar)
-  std::vector<int> args;   // numbers of earlier values
+  Op op;                      // pointwise, or constant{value} with no arguments (a scalar)
+  std::vector<int> args;      // numbers of earlier values
   DType dtype = DType::none;  // of the result
 
   bool operator==(const BodyInstruction&) const = default;

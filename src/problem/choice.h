@@ -11,9 +11,9 @@
 namespace mj {
 
 struct Candidate {
-  std::string row;     // name in a kernels.inc
-  std::string config;  // "key=value,..." as the row's configs() spelled it; empty for its only one
-  std::optional<double> seconds;           // measured; absent if only estimated
+  std::string row;                          // name in a kernels.inc
+  std::string config;                       // "key=value,..." as the row's configs() spelled it; empty for its only one
+  std::optional<double> seconds;            // measured; absent if only estimated
   std::optional<double> estimated_seconds;  // by the row's own model
   std::optional<Joules> modelled_joules;
 

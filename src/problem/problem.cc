@@ -12,13 +12,13 @@ namespace {
 
 // Operators whose rows stand under another name than their own.
 constexpr std::pair<std::string_view, std::string_view> kFamilies[] = {
-    {"conv", "conv"},           {"conv_transpose", "conv"}, {"gemm", "gemm"},       {"matmul", "gemm"},
-    {"layer_norm", "norm"},     {"rms_norm", "norm"},       {"batch_norm", "norm"}, {"instance_norm", "norm"},
-    {"group_norm", "norm"},     {"softmax", "softmax"},     {"log_softmax", "softmax"}, {"attention", "attention"},
-    {"lstm", "recurrent"},      {"gru", "recurrent"},       {"rnn", "recurrent"},   {"max_pool", "pool"},
-    {"average_pool", "pool"},   {"gather", "gather"},       {"slice", "gather"},    {"concat", "gather"},
-    {"split", "gather"},        {"pad", "gather"},          {"transpose", "transpose"}, {"expand", "gather"},
-    {"resize", "resize"},       {"slice_to", "gather"},     {"expand_to", "gather"},
+    {"conv", "conv"},         {"conv_transpose", "conv"}, {"gemm", "gemm"},           {"matmul", "gemm"},
+    {"layer_norm", "norm"},   {"rms_norm", "norm"},       {"batch_norm", "norm"},     {"instance_norm", "norm"},
+    {"group_norm", "norm"},   {"softmax", "softmax"},     {"log_softmax", "softmax"}, {"attention", "attention"},
+    {"lstm", "recurrent"},    {"gru", "recurrent"},       {"rnn", "recurrent"},       {"max_pool", "pool"},
+    {"average_pool", "pool"}, {"gather", "gather"},       {"slice", "gather"},        {"concat", "gather"},
+    {"split", "gather"},      {"pad", "gather"},          {"transpose", "transpose"}, {"expand", "gather"},
+    {"resize", "resize"},     {"slice_to", "gather"},     {"expand_to", "gather"},
 };
 
 using Renames = std::map<std::string, Dim, std::less<>>;
@@ -36,7 +36,8 @@ std::string shape_text(const Shape& shape, Renames& renames) {
 
 std::string operand_text(const Operand& operand, Renames& renames) {
   if (operand.dtype == DType::none) return "_";
-  return fmt::format("{}{}{}", operand.constant ? "const " : "", name(operand.dtype), shape_text(operand.shape, renames));
+  return fmt::format("{}{}{}", operand.constant ? "const " : "", name(operand.dtype),
+                     shape_text(operand.shape, renames));
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ std::string to_string(const Problem& problem) {
   out += " (";
   for (size_t i = 0; i < problem.inputs.size(); ++i) out += (i ? ", " : "") + operand_text(problem.inputs[i], renames);
   out += ") -> (";
-  for (size_t i = 0; i < problem.outputs.size(); ++i) out += (i ? ", " : "") + operand_text(problem.outputs[i], renames);
+  for (size_t i = 0; i < problem.outputs.size(); ++i)
+    out += (i ? ", " : "") + operand_text(problem.outputs[i], renames);
   out += ")";
   if (!problem.epilogue.empty()) out += fmt::format(" after {} {}", problem.anchor_inputs, to_string(problem.epilogue));
   return out;

@@ -18,14 +18,14 @@ namespace mj {
 struct Operand {
   DType dtype = DType::none;  // none: an optional input that is absent
   Shape shape;
-  bool constant = false;      // known at build time: may be packed
+  bool constant = false;  // known at build time: may be packed
 
   bool operator==(const Operand&) const = default;
 };
 
 struct Problem {
-  Op op;           // the anchor; pointwise nodes have op `pointwise`-like: see `epilogue`
-  Body epilogue;   // empty: the anchor's result is the node's. A pointwise node has no anchor (`!op`) and only this.
+  Op op;          // the anchor; pointwise nodes have op `pointwise`-like: see `epilogue`
+  Body epilogue;  // empty: the anchor's result is the node's. A pointwise node has no anchor (`!op`) and only this.
   int anchor_inputs = 0;  // the first of `inputs` belong to the anchor, the rest to the epilogue
   std::vector<Operand> inputs, outputs;
 

@@ -3,9 +3,7 @@
 
 namespace mj {
 
-std::string Target::name() const {
-  return "cpu-" + std::string(mj::name(isa));
-}
+std::string Target::name() const { return "cpu-" + std::string(mj::name(isa)); }
 
 Result<Target> parse_target(std::string_view text, const Target& here) {
   if (text == "cpu") return here;

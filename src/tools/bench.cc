@@ -58,8 +58,9 @@ Result<int> run_bench(const BenchArgs& args) {
   options.allow_unverified = args.allow_unverified;
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = since(start) * 1e3;
-  Result<std::vector<Tensor>> inputs = args.inputs.empty() ? make_inputs(engine->file().manifest, args.shapes, args.batch, args.common.seed)
-                                                           : read_inputs(args.inputs, engine->inputs());
+  Result<std::vector<Tensor>> inputs =
+      args.inputs.empty() ? make_inputs(engine->file().manifest, args.shapes, args.batch, args.common.seed)
+                          : read_inputs(args.inputs, engine->inputs());
   if (!inputs.ok()) return inputs.error();
   std::vector<std::vector<int64_t>> dims;
   for (const Tensor& input : *inputs) dims.push_back(input.dims());
@@ -73,8 +74,8 @@ Result<int> run_bench(const BenchArgs& args) {
   MJ_TRY(run_for(*engine, *inputs, args.duration, args.iterations, &latencies));
   const LatencyStatistics latency = statistics(latencies);
   MJ_ASSIGN(const EnergyReport energy,
-            measure_energy([&](double seconds) { return run_for(*engine, *inputs, seconds, 1, nullptr); }, latency.median / 1e3,
-                           engine->pool().threads(), args.place));
+            measure_energy([&](double seconds) { return run_for(*engine, *inputs, seconds, 1, nullptr); },
+                           latency.median / 1e3, engine->pool().threads(), args.place));
 
   const int64_t batch = inputs->empty() || inputs->front().rank() == 0 ? 1 : inputs->front().dims()[0];
   const double per_second = static_cast<double>(batch) / (latency.mean / 1e3);
@@ -97,20 +98,21 @@ Result<int> run_bench(const BenchArgs& args) {
                                shapes_text(*engine, *inputs)));
   say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms", load_ms, first_answer_ms));
   say(args.common, fmt::format("throughput {:.2f} /s", per_second));
-  say(args.common, fmt::format("latency ms: min {:.3f}, mean {:.3f}, median {:.3f}, p90 {:.3f}, p95 {:.3f}, p99 {:.3f} ({} runs)",
-                               latency.min, latency.mean, latency.median, latency.p90, latency.p95, latency.p99, latencies.size()));
+  say(args.common,
+      fmt::format("latency ms: min {:.3f}, mean {:.3f}, median {:.3f}, p90 {:.3f}, p95 {:.3f}, p99 {:.3f} ({} runs)",
+                  latency.min, latency.mean, latency.median, latency.p90, latency.p95, latency.p99, latencies.size()));
   for (const std::string& line : energy_lines(energy)) say(args.common, line);
   say(args.common, fmt::format("memory: arena {:.1f} MiB (largest live set {:.1f}), process peak {:.1f} MiB",
                                static_cast<double>(memory.arena_bytes) / 0x1p20,
                                static_cast<double>(memory.largest_live_bytes) / 0x1p20,
                                static_cast<double>(peak_memory_bytes()) / 0x1p20));
   if (latency.deviation > 0.1 * latency.mean) {
-    say(args.common, fmt::format("advice: latency varies by {:.0f} %; other load on this machine?", 100 * latency.deviation / latency.mean));
+    say(args.common, fmt::format("advice: latency varies by {:.0f} %; other load on this machine?",
+                                 100 * latency.deviation / latency.mean));
   }
-  MJ_TRY(write_json(args.common, {{"schema", "millijoule.bench/1"},
-                                  {"environment", env},
-                                  {"results", results},
-                                  {"energy", energy_json(energy)}}));
+  MJ_TRY(write_json(
+      args.common,
+      {{"schema", "millijoule.bench/1"}, {"environment", env}, {"results", results}, {"energy", energy_json(energy)}}));
   return 0;
 }
 

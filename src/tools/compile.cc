@@ -45,7 +45,8 @@ nlohmann::ordered_json report_json(const CompileArgs& args, const Compiled& comp
   const CompileReport& r = compiled.report;
   nlohmann::ordered_json passes = nlohmann::ordered_json::array();
   for (const PassReport& pass : r.passes.passes) {
-    passes.push_back({{"name", pass.name}, {"seconds", pass.seconds}, {"changed", pass.changed}, {"nodes", pass.nodes}});
+    passes.push_back(
+        {{"name", pass.name}, {"seconds", pass.seconds}, {"changed", pass.changed}, {"nodes", pass.nodes}});
   }
   return {{"schema", "millijoule.compile/1"},
           {"environment", environment(threads_of(args.common))},
@@ -103,12 +104,15 @@ Result<int> run_compile(const CompileArgs& args) {
   const EngineTarget& target = compiled.manifest.targets[0];
   const CompileReport& r = compiled.report;
   say(args.common, fmt::format("{}: {} nodes became {} steps for {}", args.output, r.nodes, r.steps, target.name));
-  say(args.common, fmt::format("  {:.1f} s: import {:.1f}, passes {:.1f}, tune {:.1f} ({} measured, {} from the cache), "
-                               "verify {:.1f}", r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured,
-                               r.cache_hits, r.verify_seconds));
+  say(args.common,
+      fmt::format("  {:.1f} s: import {:.1f}, passes {:.1f}, tune {:.1f} ({} measured, {} from the cache), "
+                  "verify {:.1f}",
+                  r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured, r.cache_hits,
+                  r.verify_seconds));
   if (target.verification.verified) {
-    say(args.common, fmt::format("  verified on {} sample(s): relative L2 at most {:.2g} (allowed {:.2g})",
-                                 target.verification.samples, target.verification.max_error, target.verification.tolerance));
+    say(args.common,
+        fmt::format("  verified on {} sample(s): relative L2 at most {:.2g} (allowed {:.2g})",
+                    target.verification.samples, target.verification.max_error, target.verification.tolerance));
   } else {
     say(args.common, fmt::format("  UNVERIFIED: {}", target.verification.reference));
   }

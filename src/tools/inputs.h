@@ -22,6 +22,7 @@ Result<std::vector<Tensor>> read_inputs(const std::string& path, const std::vect
 
 // Random inputs. Sizes come from `shapes`; then `batch` for the first axis of every input, if it is free and batch > 0;
 // then the first profile's opt; then 1.
-Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch, uint64_t seed);
+Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch,
+                                        uint64_t seed);
 
 }  // namespace mj

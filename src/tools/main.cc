@@ -14,9 +14,11 @@ void add_common(CLI::App* verb, Common& common) {
   verb->add_option("--json", common.json, "Write the report as JSON to FILE; - is stdout, and nothing else goes there");
   verb->add_flag("-q,--quiet", common.quiet, "Print errors only");
   verb->add_flag("-v,--verbose", common.verbose, "Say more (twice: even more)");
-  verb->add_option("--threads", common.threads, "Threads; default: all that affinity and quota allow")->check(CLI::Range(1, 4096));
+  verb->add_option("--threads", common.threads, "Threads; default: all that affinity and quota allow")
+      ->check(CLI::Range(1, 4096));
   verb->add_option("--seed", common.seed, "Seed of everything random")->capture_default_str();
-  verb->add_option("--progress", common.progress, "auto, plain or none")->check(CLI::IsMember({"auto", "plain", "none"}));
+  verb->add_option("--progress", common.progress, "auto, plain or none")
+      ->check(CLI::IsMember({"auto", "plain", "none"}));
 }
 
 // One verb: its flags fill `args`, and `run` does the work when it was the verb of the command line.
@@ -38,7 +40,8 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "compile", "Compile an ONNX model into a verified engine", args, run_compile, chosen);
   v->add_option("model,--onnx", args->model, "The ONNX model")->required();
   v->add_option("-o,--output,--saveEngine", args->output, "The engine to write")->required();
-  v->add_option("--target", args->target, "cpu (this machine), cpu-portable, cpu-avx2, cpu-avx512")->capture_default_str();
+  v->add_option("--target", args->target, "cpu (this machine), cpu-portable, cpu-avx2, cpu-avx512")
+      ->capture_default_str();
   v->add_option("--precision", args->precision, "fp32")->capture_default_str();
   v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated");
   v->add_option("--profile", args->profile, "Sizes promised: N=1:8:32,S=128 (min:opt:max)");
@@ -112,7 +115,8 @@ void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
 
 void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto tactics = std::make_shared<TacticsArgs>();
-  CLI::App* v = add_verb(app, "tactics", "The rows; of a model or engine: choices, runners-up, refusals", tactics, run_tactics, chosen);
+  CLI::App* v = add_verb(app, "tactics", "The rows; of a model or engine: choices, runners-up, refusals", tactics,
+                         run_tactics, chosen);
   v->add_option("path", tactics->path, "A model (.onnx) or an engine");
 
   auto energy = std::make_shared<EnergyArgs>();
@@ -129,7 +133,8 @@ void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
   v = add_verb(app, "ops", "The operators", ops, run_ops, chosen);
   v->add_flag("--markdown", ops->markdown, "As docs/ops.md");
 
-  add_verb(app, "doctor", "What this machine offers: instruction sets, meters, libraries", std::make_shared<Common>(), run_doctor, chosen);
+  add_verb(app, "doctor", "What this machine offers: instruction sets, meters, libraries", std::make_shared<Common>(),
+           run_doctor, chosen);
   add_verb(app, "knobs", "The debug knobs", std::make_shared<Common>(), run_knobs, chosen);
 }
 

@@ -17,8 +17,8 @@ namespace mj {
 
 // An array as the file spells it: raw ones (V1, V2) get their type from who asks for it.
 struct NumpyArray {
-  Tensor tensor;      // V2 as u16, V1 as u8
-  bool raw = false;   // it came as V1 or V2
+  Tensor tensor;     // V2 as u16, V1 as u8
+  bool raw = false;  // it came as V1 or V2
 };
 
 // The array as a tensor of `want`, or as it is when `want` is none. Only raw arrays change type.

@@ -14,7 +14,9 @@ namespace mj {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 Result<size_t> port_index(const std::vector<Port>& ports, const std::string& name, std::string_view flag) {
   for (size_t i = 0; i < ports.size(); ++i) {
@@ -60,7 +62,8 @@ Result<Runs> run_repeated(Engine& engine, const RunVerbArgs& args, const std::ve
     runs.milliseconds.push_back(ms_since(start));
     for (size_t k = 0; i > 0 && args.check_equal && k < outputs.size(); ++k) {
       if (!identical(outputs[k], runs.outputs[k])) {
-        return model_error("--check-equal: output '{}' of run {} differs from the first", engine.outputs()[k].name, i + 1);
+        return model_error("--check-equal: output '{}' of run {} differs from the first", engine.outputs()[k].name,
+                           i + 1);
       }
     }
     if (i == 0) runs.outputs = std::move(outputs);
@@ -83,7 +86,8 @@ Result<Runs> run_stream(Engine& engine, const RunVerbArgs& args, std::vector<Ten
   for (size_t i : streamed) {
     const Tensor& input = inputs[i];
     if (input.rank() == 0 || (steps >= 0 && input.dims()[0] != steps)) {
-      return error(ErrorCode::usage, "--stream: '{}' needs a leading axis of one common length", engine.inputs()[i].name);
+      return error(ErrorCode::usage, "--stream: '{}' needs a leading axis of one common length",
+                   engine.inputs()[i].name);
     }
     steps = input.dims()[0];
   }
@@ -130,14 +134,16 @@ Result<int> run_run(const RunVerbArgs& args) {
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = ms_since(start);
   MJ_ASSIGN(const std::vector<size_t> streamed, streamed_inputs(*engine, args));
-  Result<std::vector<Tensor>> inputs = args.random_inputs ? make_inputs(engine->file().manifest, args.shapes, 0, args.common.seed)
-                                                          : read_inputs(args.inputs, engine->inputs());
+  Result<std::vector<Tensor>> inputs = args.random_inputs
+                                           ? make_inputs(engine->file().manifest, args.shapes, 0, args.common.seed)
+                                           : read_inputs(args.inputs, engine->inputs());
   if (!inputs.ok()) return inputs.error();
   const auto first = Clock::now();
-  Result<Runs> runs = streamed.empty() ? run_repeated(*engine, args, *inputs)
-                                       : run_stream(*engine, args, *inputs, streamed);
+  Result<Runs> runs =
+      streamed.empty() ? run_repeated(*engine, args, *inputs) : run_stream(*engine, args, *inputs, streamed);
   if (!runs.ok()) return runs.error();
-  const double first_answer_ms = load_ms + (streamed.empty() && args.repeat <= 1 ? ms_since(first) : runs->milliseconds[0]);
+  const double first_answer_ms =
+      load_ms + (streamed.empty() && args.repeat <= 1 ? ms_since(first) : runs->milliseconds[0]);
 
   std::vector<std::pair<std::string, Tensor>> named;
   for (size_t i = 0; i < runs->outputs.size(); ++i) {

@@ -9,7 +9,7 @@ namespace mj {
 
 struct LatencyStatistics {
   double min = 0, max = 0, mean = 0, median = 0, p90 = 0, p95 = 0, p99 = 0;  // of what went in, the same unit
-  double deviation = 0;  // standard deviation
+  double deviation = 0;                                                      // standard deviation
 };
 
 // At least one value.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pasted trtexec line: `millijoule --onnx=m.onnx --saveEngine=m.engine --minShapes=...` works, or says what replaces it.
+// A pasted trtexec line: `millijoule --onnx=m.onnx --saveEngine=m.engine --minShapes=...` works, or says what replaces
+// it.
 #pragma once
 
 #include <string>

@@ -12,10 +12,10 @@ namespace mj {
 
 // What every verb takes.
 struct Common {
-  std::string json;      // --json FILE|-: where the report goes as JSON; "-" is stdout, then nothing else goes there
+  std::string json;  // --json FILE|-: where the report goes as JSON; "-" is stdout, then nothing else goes there
   bool quiet = false;
   int verbose = 0;
-  int threads = 0;       // 0: all that the machine and its quota allow
+  int threads = 0;  // 0: all that the machine and its quota allow
   uint64_t seed = 1;
   std::string progress = "auto";  // auto, plain, none
 };

@@ -129,7 +129,8 @@ Problem problem_of(const Graph& graph, const Node& node) {
   Problem problem;
   problem.op = node.op;
   problem.epilogue = node.epilogue;
-  problem.anchor_inputs = node.op ? (node.epilogue.empty() ? static_cast<int>(node.inputs.size()) : node.anchor_inputs) : 0;
+  problem.anchor_inputs =
+      node.op ? (node.epilogue.empty() ? static_cast<int>(node.inputs.size()) : node.anchor_inputs) : 0;
   for (ValueId id : node.inputs) problem.inputs.push_back(operand_of(graph, id));
   for (ValueId id : node.outputs) problem.outputs.push_back(operand_of(graph, id));
   return problem;

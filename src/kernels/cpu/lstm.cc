@@ -146,16 +146,22 @@ class Run {
     t.accumulate = true;
     const float* rows[Microkernels::kMaxMr];
     t.a = rows;
-    for (int64_t tile = 0, row = 0; tile < split.tiles; ++tile) {
-      const int64_t m = split.rows(tile), wide = kernels_.wide_panels[m - 1];
-      for (int64_t j = 0; j < m; ++j) rows[j] = h + (row + j) * s_.units;
-      for (int64_t gate = 0; gate < 4; gate += wide) {
-        t.b = r_ + (group * 4 + gate) * panel;
-        t.prefetch = t.b;
-        t.c = gates + row * s_.columns + (group * 4 + gate) * nr;
-        kernels_.wide_tiles[m - 1](t);
+    const int64_t last_panel = s_.columns / nr - 1;
+    const int64_t wide = split.tiles == 1 ? kernels_.wide_panels[l_.batch - 1] : 1;
+    for (int64_t gate = 0; gate < 4; gate += wide) {
+      const int64_t p = group * 4 + gate;
+      t.b = r_ + p * panel;
+      for (int64_t tile = 0, row = 0; tile < split.tiles; ++tile) {
+        const int64_t m = split.rows(tile);
+        for (int64_t j = 0; j < m; ++j) rows[j] = h + (row + j) * s_.units;
+        // While the first tile runs, the next panel comes into L2.
+        const bool prefetches = tile == 0 && p + wide <= last_panel;
+        t.prefetch = prefetches ? t.b + wide * panel : t.b;
+        t.prefetch_step = prefetches ? nr : 0;
+        t.c = gates + row * s_.columns + p * nr;
+        (wide > 1 ? kernels_.wide_tiles : kernels_.tiles)[m - 1](t);
+        row += m;
       }
-      row += m;
     }
     for (int64_t n = 0; n < l_.batch; ++n) finish_row(i, n, group, gates);
   }

@@ -34,7 +34,8 @@ class Reference final : public Kernel {
   }
 
   Result<void> run(const RunArgs& args) const override {
-    MJ_ASSIGN(const std::vector<Tensor> results, run_unsized(args.inputs, args.symbols, static_cast<int>(args.outputs.size())));
+    MJ_ASSIGN(const std::vector<Tensor> results,
+              run_unsized(args.inputs, args.symbols, static_cast<int>(args.outputs.size())));
     for (size_t i = 0; i < args.outputs.size(); ++i) {
       const TensorRef& out = args.outputs[i];
       if (!out.present()) continue;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine offers, and the one command that mends what it does not.
+#include <dlfcn.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/cpu_quota.h"
+#include "base/isa.h"
+#include "base/machine.h"
+#include "energy/meter.h"
+#include "tools/output.h"
+#include "tools/verbs.h"
+
+namespace mj {
+namespace {
+
+struct Finding {
+  std::string what, state, fix;
+};
+
+Finding library(const std::string& what, const char* file, const std::string& fix) {
+  void* handle = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
+  if (handle) dlclose(handle);
+  return {what, handle ? "found" : "not found", handle ? "" : fix};
+}
+
+std::vector<Finding> findings() {
+  std::vector<Finding> all = {{"CPU", cpu_model(), ""},
+                              {"instruction set", std::string(name(detect_isa())), ""},
+                              {"threads", fmt::format("{} by affinity and quota", default_threads()), ""}};
+  const std::vector<RaplDomain> domains = rapl_domains();
+  if (domains.empty()) all.push_back({"RAPL", "absent (usual in virtual machines and containers)", ""});
+  for (const RaplDomain& domain : domains) {
+    all.push_back({"RAPL " + domain.name, domain.readable ? "readable" : "not readable",
+                   domain.readable ? "" : "sudo chmod a+r " + domain.path});
+  }
+  all.push_back(library("oneDNN", "libdnnl.so.2", "apt-get install libdnnl-dev (optional)"));
+  return all;
+}
+
+}  // namespace
+
+Result<int> run_doctor(const Common& common) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Finding& finding : findings()) {
+    say(common,
+        fmt::format("{:<18} {}{}", finding.what, finding.state, finding.fix.empty() ? "" : "   fix: " + finding.fix));
+    rows.push_back({{"what", finding.what}, {"state", finding.state}, {"fix", finding.fix}});
+  }
+  MJ_TRY(write_json(common, {{"schema", "millijoule.doctor/1"}, {"findings", rows}}));
+  return 0;
+}
+
+}  // namespace mj

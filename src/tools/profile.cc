@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time of each step, best first. Steps are timed one by one, so their sum leaves out what passes between them; that
+// remainder is shown as unattributed.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/file.h"
+#include "energy/report.h"
+#include "runtime/engine.h"
+#include "tools/inputs.h"
+#include "tools/output.h"
+#include "tools/statistics.h"
+#include "tools/verbs.h"
+
+namespace mj {
+namespace {
+
+std::string label(const Step& step) {
+  const std::string op(step.problem.op ? step.problem.op.name() : step.kind == Step::Kind::branch ? "if" : "pointwise");
+  const std::string fused = step.problem.op && !step.problem.epilogue.empty()
+                                ? fmt::format("+{}", step.problem.epilogue.instructions.size())
+                                : "";
+  return op + fused;
+}
+
+std::string dims_text(const std::vector<int64_t>& dims) {
+  std::string text = "[";
+  for (size_t i = 0; i < dims.size(); ++i) text += (i ? "," : "") + std::to_string(dims[i]);
+  return text + "]";
+}
+
+// chrome://tracing and Perfetto: one complete event a step, laid end to end by median times.
+Result<void> write_trace(const std::string& path, const Plan& plan, const std::vector<double>& medians) {
+  nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  double at = 0;
+  for (size_t i = 0; i < medians.size(); ++i) {
+    events.push_back({{"name", label(plan.steps[i])},
+                      {"ph", "X"},
+                      {"pid", 1},
+                      {"tid", 1},
+                      {"ts", at * 1e6},
+                      {"dur", medians[i] * 1e6},
+                      {"args", {{"row", plan.steps[i].choice.row}, {"nodes", plan.steps[i].origin}}}});
+    at += medians[i];
+  }
+  return write_file_atomically(path, nlohmann::ordered_json{{"traceEvents", events}}.dump());
+}
+
+}  // namespace
+
+Result<int> run_profile(const ProfileArgs& args) {
+  EngineOptions options;
+  options.threads = threads_of(args.common);
+  options.allow_unverified = true;
+  MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
+  Result<std::vector<Tensor>> inputs =
+      args.inputs.empty() ? make_inputs(engine->file().manifest, args.shapes, args.batch, args.common.seed)
+                          : read_inputs(args.inputs, engine->inputs());
+  if (!inputs.ok()) return inputs.error();
+  const Plan& plan = engine->program().plan();
+  std::vector<std::vector<double>> seconds(plan.steps.size());
+  std::vector<std::string> shapes(plan.steps.size());
+  std::vector<Tensor> outputs;
+  MJ_TRY(engine->run(*inputs, outputs));
+  RunOptions run;
+  run.observer = [&](size_t step, double time, std::span<const TensorRef> out) {
+    seconds[step].push_back(time);
+    if (!out.empty()) shapes[step] = dims_text({out[0].dims.begin(), out[0].dims.end()});
+  };
+  for (int i = 0; i < std::max(1, args.iterations); ++i) MJ_TRY(engine->run(*inputs, outputs, run));
+
+  std::vector<double> medians;
+  for (const std::vector<double>& times : seconds) medians.push_back(times.empty() ? 0 : statistics(times).median);
+  const double sum = std::accumulate(medians.begin(), medians.end(), 0.0);
+  std::vector<size_t> order(medians.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return medians[a] > medians[b]; });
+
+  say(args.common,
+      fmt::format("{} steps, {:.3f} ms in all; attributed energy is modelled from time", medians.size(), sum * 1e3));
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (size_t i : order) {
+    const Step& step = plan.steps[i];
+    const double joules = (modelled_power(engine->pool().threads()) * Seconds{medians[i]}).value;
+    say(args.common, fmt::format("{:>9.1f} us {:>5.1f} %  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
+                                 sum > 0 ? 100 * medians[i] / sum : 0, label(step), shapes[i], step.choice.row,
+                                 step.origin.empty() ? "" : step.origin[0]));
+    rows.push_back({{"step", i},
+                    {"op", label(step)},
+                    {"shape", shapes[i]},
+                    {"row", step.choice.row},
+                    {"config", step.choice.config},
+                    {"median_us", medians[i] * 1e6},
+                    {"share", sum > 0 ? medians[i] / sum : 0},
+                    {"modelled_joules", joules},
+                    {"nodes", step.origin}});
+  }
+  if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, plan, medians));
+  MJ_TRY(write_json(args.common, {{"schema", "millijoule.profile/1"},
+                                  {"environment", environment(engine->pool().threads())},
+                                  {"milliseconds", sum * 1e3},
+                                  {"steps", rows}}));
+  return 0;
+}
+
+}  // namespace mj
