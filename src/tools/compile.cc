@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/compile.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/cpu_quota.h"
@@ -89,6 +90,11 @@ Result<int> run_compile(const CompileArgs& args) {
   options.tune.seconds_in_all = args.tune_seconds;
   options.tune.forced = knob(Knob::tactic).value_or("");
   options.cache_path = cache_path(args);
+  if (!args.cache_dir.empty()) {
+    std::error_code failed;
+    std::filesystem::create_directories(args.cache_dir, failed);
+    if (failed) return error(ErrorCode::environment, "--cache-dir {}: {}", args.cache_dir, failed.message());
+  }
   options.options_text = options_text(args);
   Progress progress("compile", args.common.json == "-" || args.common.quiet ? "none" : args.common.progress);
   options.progress = [&](std::string_view stage, double done) { progress.update(done, stage); };

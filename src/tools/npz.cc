@@ -198,7 +198,8 @@ Result<void> write_npz(const std::string& path, const std::vector<std::pair<std:
     std::vector<std::byte> elements = npy_elements(tensor);
     const uint64_t size = header.size() + elements.size();
     uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(header.data()), header.size());
-    crc = crc32_z(crc, reinterpret_cast<const Bytef*>(elements.data()), elements.size());
+    // Without bytes zlib would start anew.
+    if (!elements.empty()) crc = crc32_z(crc, reinterpret_cast<const Bytef*>(elements.data()), elements.size());
     std::string common;
     put(common, 45, 2), put(common, 0x800, 2), put(common, 0, 2);  // version, UTF-8 names, stored
     put(common, 0, 2), put(common, 0x21, 2);                       // midnight of 1980-01-01: equal input, equal file

@@ -76,7 +76,8 @@ def test_external_data_is_contained(bench, location):
         weights.external_data.add(key=key, value=value)
     model = model_of("agraph (float[N,4] x) => (float[N,4] y) { y = MatMul(x, w) }")
     model.graph.initializer.append(weights)
-    no_engine(bench, model, [FAILED], location.rsplit("/", 1)[-1])
+    missing = 4  # a file that is not there is the environment's fault, not the model's
+    no_engine(bench, model, [missing if location == "absent.bin" else FAILED], location.rsplit("/", 1)[-1])
 
 
 GOOD = {"x": normal(3, 4), "i": np.zeros(3, np.int64)}

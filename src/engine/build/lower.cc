@@ -58,7 +58,7 @@ class Lowering {
     if (!node.op || !node.epilogue.empty()) return false;
     if (std::find(kAliases.begin(), kAliases.end(), node.op.name()) == kAliases.end()) return false;
     const Type& type = graph_.type(node.outputs[0]);
-    if (!type.shape || type.dtype == DType::string || type.kind != Type::Kind::tensor) return false;
+    if (!type.shape || type.kind != Type::Kind::tensor) return false;
     for (const Dim& dim : *type.shape) {
       for (const std::string& symbol : dim.symbols()) {
         if (!bound_.contains(symbol)) return false;
