@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "engine/format/plan_verify.h"
 
 namespace mj {
 namespace {
@@ -146,6 +147,9 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       return model_error("tensor '{}': {} bytes for these inputs are more than any machine has", tensor.name, *bytes);
     }
   }
+
+  // Kernels write what their operator says; this keeps them inside the memory that the plan gives them.
+  MJ_TRY(verify_dims(plan, layout.dims, layout.late));
 
   // Lives: from the step that makes a root to the last step that reads it or any alias of it.
   constexpr int kNever = -1;
