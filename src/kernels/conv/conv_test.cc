@@ -87,5 +87,22 @@ TEST(conv_f32, says_why_not) {
   EXPECT_EQ(refusal_of("conv_f32", conv(Conv{}, {1, 2, 3, 3, 3}, {4, 2, 1, 1, 1}, true, false)), "not 1-d or 2-d");
 }
 
+TEST(conv_winograd_f32, computes_and_fuses) {
+  expect_row_matches("conv_winograd_f32", fused(true, true), 1e-5);
+  expect_row_matches("conv_winograd_f32", fused(true, false), 1e-5);
+  expect_row_matches("conv_winograd_f32",
+                     conv(with({1, 1}, {1, 1, 1, 1}, 1, true), {3, 9, 7, 40}, {17, 40, 3, 3}, true, true), 1e-4);
+}
+
+TEST(conv_winograd_f32, says_why_not) {
+  const Conv nhwc = with({}, {1, 1, 1, 1}, 1, true);
+  EXPECT_EQ(refusal_of("conv_winograd_f32", conv(nhwc, {1, 9, 7, 40}, {17, 40, 1, 3}, true, false)),
+            "the window is not 3x3");
+  EXPECT_EQ(refusal_of("conv_winograd_f32", conv(nhwc, {1, 9, 7, 3}, {17, 3, 3, 3}, true, false)),
+            "it has fewer than 16 channels");
+  EXPECT_EQ(refusal_of("conv_winograd_f32", conv(nhwc, {1, 9, 7, 40}, {17, 40, 3, 3}, false, false)),
+            "its weights are not constant");
+}
+
 }  // namespace
 }  // namespace mj
