@@ -153,19 +153,32 @@ TEST(Layout, HeapTensorsAreReleasedAfterTheirLastUse) {
 TEST(Layout, RefusesSizesThatCannotBe) {
   PlanBuilder b;
   const Dim n = Dim::symbol("N");
-  const int x = b.input("x", {n});
+  const int column = b.input("column", {n, Dim(1)}), row = b.input("row", {Dim(1), n});
   const int y = b.temporary(Shape{n, n});
-  b.kernel(op("add"), {x, x}, {y});
+  b.kernel(op("add"), {column, row}, {y});
   const auto program = program_of(b.finish({b.map("neg", {y})}));
-  const auto layout = make_layout(*program, Dims{{int64_t{1} << 30}}, {}, {});
+  const int64_t huge = int64_t{1} << 30;
+  const auto layout = make_layout(*program, Dims{{huge, 1}, {1, huge}}, {}, {});
   ASSERT_FALSE(layout.ok());
   EXPECT_EQ(layout.error().code, ErrorCode::model);
 
   LayoutOptions limited;
   limited.memory_limit = 100;
-  const auto too_large = make_layout(*program, Dims{{8}}, {}, limited);
+  const auto too_large = make_layout(*program, Dims{{8, 1}, {1, 8}}, {}, limited);
   ASSERT_FALSE(too_large.ok());
   EXPECT_EQ(too_large.error().message, "these shapes need 256 bytes of memory, the limit is 100");
+}
+
+TEST(Layout, RefusesAPlanWhoseTensorsAreNotWhatTheirOperatorsGive) {
+  PlanBuilder b;
+  const Dim n = Dim::symbol("N");
+  const int x = b.input("x", {n});
+  const int y = b.temporary(Shape{n, n});
+  b.kernel(op("add"), {x, x}, {y});
+  const auto program = program_of(b.finish({b.map("neg", {y})}));
+  const auto layout = make_layout(*program, Dims{{8}}, {}, {});
+  ASSERT_FALSE(layout.ok());
+  EXPECT_NE(layout.error().message.find("the operator gives f32[8]"), std::string::npos) << layout.error().message;
 }
 
 TEST(BindShape, BindsAndChecks) {
