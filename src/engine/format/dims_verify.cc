@@ -52,7 +52,8 @@ class DimsVerifier {
         if (operand.dtype != DType::none) inputs[i].type = Type::tensor(operand.dtype, operand.shape);
         continue;
       }
-      inputs[i].type = known(id) ? type(id) : Type::unranked(operand.dtype);
+      if (!known(id)) return {};  // nothing can be said before the step that makes it has run
+      inputs[i].type = type(id);
       inputs[i].constant = plan_.tensors[static_cast<size_t>(id)].constant;
     }
     for (size_t i = 0; i < outputs.size(); ++i) {
