@@ -30,7 +30,7 @@ struct CompileArgs {
 
 struct RunVerbArgs {
   Common common;
-  std::string engine, inputs, outputs, shapes, verify_key;
+  std::string engine, inputs, outputs, shapes;
   bool random_inputs = false, check_equal = false, allow_unverified = false;
   int repeat = 1;
   std::vector<std::string> stream, carry;
