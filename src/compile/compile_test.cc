@@ -96,6 +96,20 @@ TEST_F(CompileTest, SamplesAreWhatItIsVerifiedOn) {
   EXPECT_EQ(error_text(), "sample 0: input 'x': got shape [1,3], expected [N,2]: dimension 1 must be 2");
 }
 
+TEST_F(CompileTest, AModelThatInsistsOnSizesIsVerifiedOnThose) {
+  auto insist = [&](const std::vector<int64_t>& dims) {  // y = reshape(x, dims) for x f32[N,L]
+    onnx_test::GraphBuilder graph;
+    graph.input("x", {"N", "L"}).initializer(onnx_test::int64s("to", dims));
+    graph.node("Reshape", {"x", "to"}, {"y"}).output("y");
+    EXPECT_TRUE(write_file_atomically(model_, onnx_test::model(graph)).ok());
+    return compile(model_, options_).value().manifest.targets[0].verification;
+  };
+  EXPECT_TRUE(insist({-1, 48}).verified);       // a length that the model does not name
+  EXPECT_TRUE(insist({1, 2, 16}).verified);     // one request of it
+  EXPECT_FALSE(insist({-1, 1009}).verified);    // nothing that is tried
+  EXPECT_NE(insist({-1, 1009}).reference, "");  // and it says why
+}
+
 TEST_F(CompileTest, OptionsThatDoNotFitTheModelAreUsageErrors) {
   options_.profile = {{"M", 1, 2, 4}};
   EXPECT_EQ(error_text(), "--profile: the model has no dimension 'M'; it has: N");
