@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/isa.h"
 
-#include <cstdlib>
+#include <fmt/core.h>
+
+#include <cstdio>
+
+#include "base/knobs.h"
 
 namespace mj {
 namespace {
@@ -15,9 +19,14 @@ Isa best_isa() {
 }
 
 Isa choose_isa() {
-  if (const char* wanted = std::getenv("MJ_ISA"))
-    if (auto isa = parse_isa(wanted); isa && can_run(*isa)) return *isa;
-  return best_isa();
+  const Isa best = best_isa();
+  const auto wanted = knob(Knob::isa);
+  if (!wanted) return best;
+  const auto isa = parse_isa(*wanted);
+  if (isa && can_run(*isa)) return *isa;
+  fmt::print(stderr, "millijoule: MJ_ISA={} {}; going on with {}\n", *wanted,
+             isa ? "does not run on this machine" : "is none of portable, avx2, avx512", name(best));
+  return best;
 }
 
 }  // namespace
