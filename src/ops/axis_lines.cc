@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/axis_lines.h"
 
+#include <fmt/format.h>
+
 #include "ops/reference_gemm.h"
 
 namespace mj {
@@ -25,6 +27,16 @@ void map_lines(const Tensor& x, int64_t axis, Tensor& y, const std::function<voi
     }
   }
   narrow(all.data(), static_cast<int64_t>(all.size()), y);
+}
+
+InferResult infer_lines(const InferContext& context, int64_t axis) {
+  MJ_TRY(context.inputs_between(1, 1));
+  MJ_TRY(context.rank_at_least(0, 1));
+  if (!is_float(context.dtype(0))) {
+    return context.fail(fmt::format("input 0 must be floating point, got {}", to_string(context[0].type)));
+  }
+  MJ_TRY(normalize_axis(context, axis, context[0].type.rank()));
+  return one(context.dtype(0), context.shape(0));
 }
 
 }  // namespace mj

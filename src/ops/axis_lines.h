@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/tensor.h"
+#include "ops/infer.h"
 
 namespace mj {
 
@@ -15,5 +16,8 @@ struct AxisView {
 
 // Replaces each line along `axis` of x, as doubles, by what `f` makes of it, rounded once into y of the same shape.
 void map_lines(const Tensor& x, int64_t axis, Tensor& y, const std::function<void(std::span<double> line)>& f);
+
+// The type of an operator that maps lines: one floating-point input with that axis, an output like it.
+InferResult infer_lines(const InferContext& context, int64_t axis);
 
 }  // namespace mj

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // log_softmax{axis}(x) = x - max - log(sum(exp(x - max))) along the axis
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -21,15 +19,7 @@ struct LogSoftmax {
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };
 
-InferResult LogSoftmax::infer(const InferContext& context) const {
-  MJ_TRY(context.inputs_between(1, 1));
-  MJ_TRY(context.rank_at_least(0, 1));
-  if (!is_float(context.dtype(0))) {
-    return context.fail(fmt::format("input 0 must be floating point, got {}", to_string(context[0].type)));
-  }
-  MJ_TRY(normalize_axis(context, axis, context[0].type.rank()));
-  return one(context.dtype(0), context.shape(0));
-}
+InferResult LogSoftmax::infer(const InferContext& context) const { return infer_lines(context, axis); }
 
 Result<void> LogSoftmax::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
   map_lines(in[0], axis, out[0], [](std::span<double> line) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/softmax.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -11,15 +9,7 @@
 
 namespace mj {
 
-InferResult Softmax::infer(const InferContext& context) const {
-  MJ_TRY(context.inputs_between(1, 1));
-  MJ_TRY(context.rank_at_least(0, 1));
-  if (!is_float(context.dtype(0))) {
-    return context.fail(fmt::format("input 0 must be floating point, got {}", to_string(context[0].type)));
-  }
-  MJ_TRY(normalize_axis(context, axis, context[0].type.rank()));
-  return one(context.dtype(0), context.shape(0));
-}
+InferResult Softmax::infer(const InferContext& context) const { return infer_lines(context, axis); }
 
 Result<void> Softmax::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
   map_lines(in[0], axis, out[0], [](std::span<double> line) {
