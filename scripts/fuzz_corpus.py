@@ -3,6 +3,7 @@
 """fuzz_corpus.py TARGET FOLDER --millijoule PROGRAM: small valid files for a fuzzer to start from.
 
 Each model is a few hundred bytes and shows one thing the ONNX reader knows; the engines are those models, compiled.
+The ONNX reader also starts from the models of ONNX's own operator tests, as far as they are small.
 """
 import argparse
 import subprocess
@@ -137,6 +138,14 @@ def irregular(number):
     return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]>\ngraph {text}')
 
 
+def operator_tests(largest=2048):
+    from onnx.backend.test.case.node import collect_testcases
+    for case in collect_testcases(None):
+        data = case.model.SerializeToString() if case.model is not None else b""
+        if 0 < len(data) <= largest:
+            yield case.name, data
+
+
 MODELS = [elementwise, weights_of_every_kind, convolution, dense, shapes, branches, function, recurrent, quantized, external]
 NEEDS_A_FILE = {external}
 
@@ -151,6 +160,8 @@ def main():
     if args.target == "fuzz_onnx":
         for number in range(len(IRREGULAR)):
             onnx.save(irregular(number), args.folder / f"irregular_{number}.onnx")
+        for name, data in operator_tests():
+            (args.folder / f"{name}.onnx").write_bytes(data)
     for make in MODELS:
         if args.target == "fuzz_onnx":
             onnx.save(make(), args.folder / f"{make.__name__}.onnx")
