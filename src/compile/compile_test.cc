@@ -110,6 +110,20 @@ TEST_F(CompileTest, AModelThatInsistsOnSizesIsVerifiedOnThose) {
   EXPECT_NE(insist({-1, 1009}).reference, "");  // and it says why
 }
 
+TEST_F(CompileTest, EmptyOutputsVerifyNothing) {
+  auto from = [&](int64_t start) {  // y = x[start:] for x f32[L]
+    onnx_test::GraphBuilder graph;
+    graph.input("x", {"L"}).initializer(onnx_test::int64s("start", {start}));
+    graph.initializer(onnx_test::int64s("end", {1 << 20}));
+    graph.node("Slice", {"x", "start", "end"}, {"y"}).output("y");
+    EXPECT_TRUE(write_file_atomically(model_, onnx_test::model(graph)).ok());
+    return compile(model_, options_).value().manifest.targets[0].verification;
+  };
+  EXPECT_TRUE(from(100).verified);  // on the first length that leaves something
+  EXPECT_FALSE(from(5000).verified);
+  EXPECT_EQ(from(5000).reference, "on small inputs the model has no output to compare");
+}
+
 TEST_F(CompileTest, OptionsThatDoNotFitTheModelAreUsageErrors) {
   options_.profile = {{"M", 1, 2, 4}};
   EXPECT_EQ(error_text(), "--profile: the model has no dimension 'M'; it has: N");
