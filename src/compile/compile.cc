@@ -37,7 +37,6 @@ constexpr int64_t kTuneBatch = 1, kTuneLength = 128;
 // Verification wants odd sizes, and small ones since the reference is slow. A model that insists on others (a height it
 // does not name, a multiple of its strides, one request at a time) gets the sizes it takes, the first of these.
 constexpr std::array<int64_t, 7> kVerifyLengths = {19, 32, 48, 64, 128, 224, 1024};
-constexpr std::array<int64_t, 2> kVerifyBatches = {2, 1};
 
 Bindings sizes(const Graph& graph, int64_t batch, int64_t length) {
   Bindings sizes;
@@ -182,7 +181,7 @@ class Compilation {
 
     std::vector<Bindings> tried;
     for (int64_t length : kVerifyLengths) {
-      for (int64_t batch : kVerifyBatches) {
+      for (int64_t batch : {int64_t{2}, int64_t{1}, length}) {  // a first dimension may be a length, too
         const Bindings small = within(sizes(model_.graph, batch, length), options_.profile);
         if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
         MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
