@@ -152,6 +152,15 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
+void MappedFile::forget(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t begin = static_cast<size_t>(part.data() - bytes_.data()) / page * page;  // a mapping starts with a page
+  const size_t end = static_cast<size_t>(part.data() - bytes_.data()) + part.size();
+  // Advice only: a system that does not take it keeps the pages.
+  madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
+}
+
 Result<void> write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {  // renaming over /dev/null would replace it

@@ -33,6 +33,9 @@ class MappedFile {
 
   int64_t size() const { return static_cast<int64_t>(bytes_.size()); }
   std::span<const std::byte> bytes() const { return bytes_; }
+  // Takes the pages of `part`, a piece of bytes(), out of this process's memory; reading them again fetches them from
+  // the file.
+  void forget(std::span<const std::byte> part) const;
 
  private:
   explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include "base/hash.h"
 #include "base/signature.h"
@@ -59,6 +61,28 @@ TEST_F(FileTest, Maps) {
   EXPECT_FALSE(MappedFile::open(path("in")).ok());
   EXPECT_EQ(text((*MappedFile::open_beneath(path(""), "a"))->bytes()), "other");
   EXPECT_FALSE(MappedFile::open_beneath(path("in"), "../a").ok());
+}
+
+// Bytes of this process's memory that are pages of files.
+int64_t resident_file_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t size = 0, resident = 0, of_files = 0;
+  statm >> size >> resident >> of_files;
+  return of_files * sysconf(_SC_PAGESIZE);
+}
+
+TEST_F(FileTest, ForgetsWhatItHasRead) {
+  constexpr int64_t kSize = 32 << 20;
+  std::string large(kSize, 'x');
+  large[12345678] = 'y';
+  write("large", large);
+  const auto file = *MappedFile::open(path("large"));
+  EXPECT_EQ(std::ranges::count(file->bytes(), std::byte{'y'}), 1);
+  const int64_t before = resident_file_bytes();
+  file->forget(file->bytes().subspan(100, kSize / 2));
+  file->forget({});
+  EXPECT_LT(resident_file_bytes(), before - kSize / 2 + (1 << 20));
+  EXPECT_EQ(text(file->bytes()), large);
 }
 
 TEST_F(FileTest, WritesAllOrNothing) {

@@ -140,8 +140,22 @@ Result<std::vector<Section>> read_table(std::span<const TableEntry> table, std::
   return sections;
 }
 
+// Of a mapped file only the piece at work is in memory: weights that a run does not touch (rows of a table of
+// embeddings) then never count as its memory.
+Digest digest_of(std::span<const std::byte> bytes, const MappedFile* file) {
+  constexpr size_t kPiece = 4 << 20;
+  Sha256 hash;
+  while (!bytes.empty()) {
+    const std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), kPiece));
+    hash.update(piece);
+    if (file) file->forget(piece);
+    bytes = bytes.subspan(piece.size());
+  }
+  return hash.finish();
+}
+
 // The first section whose bytes differ from its digest, or -1. Large files are hashed by a few threads.
-int find_damaged(const std::vector<Section>& sections, const auto& bytes_of) {
+int find_damaged(const std::vector<Section>& sections, const auto& digest) {
   std::vector<int> order(sections.size());
   std::iota(order.begin(), order.end(), 0);
   const auto at = [&](int index) -> const Section& { return sections[static_cast<size_t>(index)]; };
@@ -156,7 +170,7 @@ int find_damaged(const std::vector<Section>& sections, const auto& bytes_of) {
   const auto work = [&] {
     for (size_t i = next++; i < order.size(); i = next++) {
       const int index = order[i];
-      if (sha256(bytes_of(index)) == at(index).digest) continue;
+      if (digest(index) == at(index).digest) continue;
       int first = damaged;
       while (index < first && !damaged.compare_exchange_weak(first, index)) {
       }
@@ -196,19 +210,21 @@ std::string name(SectionKind kind) {
 
 Result<Container> Container::open(const std::string& path, const ContainerOptions& options) {
   MJ_ASSIGN(std::shared_ptr<const MappedFile> file, MappedFile::open(path));
-  const std::span<const std::byte> bytes = file->bytes();
-  return parse(std::filesystem::path(path).filename().string(), bytes, std::move(file), options);
+  auto result = parse_unnamed(file->bytes(), file, file.get(), options);
+  if (!result.ok())
+    return result.error().in(fmt::format("engine '{}'", std::filesystem::path(path).filename().string()));
+  return result;
 }
 
 Result<Container> Container::parse(const std::string& name, std::span<const std::byte> bytes,
                                    std::shared_ptr<const void> owner, const ContainerOptions& options) {
-  auto result = parse_unnamed(bytes, std::move(owner), options);
+  auto result = parse_unnamed(bytes, std::move(owner), nullptr, options);
   if (!result.ok()) return result.error().in(fmt::format("engine '{}'", name));
   return result;
 }
 
 Result<Container> Container::parse_unnamed(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                           const ContainerOptions& options) {
+                                           const MappedFile* file, const ContainerOptions& options) {
   if (bytes.size() < sizeof(Header)) {
     return model_error("this is not an engine or it is cut short: {} bytes, an engine has at least {}", bytes.size(),
                        2 * kSectionAlign);
@@ -239,7 +255,9 @@ Result<Container> Container::parse_unnamed(std::span<const std::byte> bytes, std
   const auto manifest = bytes.subspan(static_cast<size_t>(first.offset), static_cast<size_t>(first.bytes));
   container.manifest_.assign(manifest.begin(), manifest.end());
   if (kCheckDigests) {
-    const int damaged = find_damaged(container.sections_, [&](int index) { return container.section(index); });
+    const int damaged = find_damaged(container.sections_, [&](int index) {
+      return digest_of(container.section(index), index == 0 ? nullptr : file);  // section 0 is a copy
+    });
     if (damaged >= 0) {
       return model_error("{} is damaged: its SHA-256 differs from the table's; {}",
                          describe(static_cast<size_t>(damaged), container.sections_[static_cast<size_t>(damaged)]),

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/result.h"
 #include "base/signature.h"
@@ -77,7 +78,7 @@ Result<void> write_container(const std::string& path, std::span<const SectionDat
 class Container {
  public:
   // Maps the file and verifies all of it; there is no way in that does less. The file must not be changed in place
-  // afterwards (replacing it by a rename is fine).
+  // afterwards (replacing it by a rename is fine). What was verified is in memory again only once somebody reads it.
   static Result<Container> open(const std::string& path, const ContainerOptions& options = {});
   // The same for bytes that `owner` keeps alive; `name` stands in errors.
   static Result<Container> parse(const std::string& name, std::span<const std::byte> bytes,
@@ -97,7 +98,7 @@ class Container {
 
  private:
   static Result<Container> parse_unnamed(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                                         const ContainerOptions& options);
+                                         const MappedFile* file, const ContainerOptions& options);
 
   std::span<const std::byte> bytes_;
   std::shared_ptr<const void> owner_;
