@@ -7,8 +7,10 @@ namespace mj::cpu {
 namespace {
 
 constexpr int64_t kMaxNr = 32;
-// Rows of A (of one K block) that stay in L2 while all panels pass by: 256 x 256 floats are a quarter of a megabyte.
-constexpr int64_t kMaxBlockRows = 256;
+// Rows of A (of one K block) that stay in L2 while panels pass by, and what part of C stays there with them until its
+// last K block is done: 144 KB each.
+constexpr int64_t kMaxBlockRows = 144;
+constexpr int64_t kGroupFloats = 36 << 10;
 // A task below this many flops costs more to hand over than it wins (about 10 us of one core).
 constexpr double kMinTaskFlops = 1e6;
 // Tasks per thread, so that a core that is taken away for a moment does not hold up the others.
@@ -44,8 +46,9 @@ struct KBlock {
   bool first, last;
 };
 
+// Panels [begin, end) of the block.
 void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSplit& split, const KBlock& kb,
-                      const Epilogue& e) {
+                      const Range& range, const Epilogue& e) {
   const int64_t nr = kernels.nr;
   const int64_t panel = b.taps * b.channels * nr;
   const int64_t full = b.n / nr;
@@ -56,7 +59,8 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
   t.b_panel_stride = panel;
   t.ldc = b.ldc;
   t.accumulate = !kb.first;
-  for (int64_t p = 0; p * nr < b.n;) {
+  const int64_t ahead = prefetching_tiles(split.tiles);
+  for (int64_t p = range.begin; p < range.end;) {
     const int64_t col = b.col0 + p * nr;
     const bool is_full = p < full;
     int64_t panels = 1;
@@ -70,10 +74,10 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
       const int64_t m = split.rows(i);
       t.a = b.rows + (row - b.row0) * b.taps + kb.tap * m;
       t.c = b.c + row * b.ldc + col;
-      // While the second tile runs, the slice of the next panel comes from memory into L2.
-      const bool prefetches = i == 1 && (p + 1) * nr < b.n;
-      t.prefetch = prefetches ? t.b + panel : t.b;
-      t.prefetch_step = prefetches ? nr : 0;
+      // The slice of the next panel comes from memory into L2 meanwhile, a part of it with each of the first tiles.
+      const bool prefetches = split.tiles > 1 && i < ahead && (p + 1) * nr < b.n;
+      t.prefetch = prefetches ? t.b + panel + i * (kb.taps * kb.count * nr / ahead) : t.b;
+      t.prefetch_step = prefetches ? nr / ahead : 0;
       if (!is_full) {
         t.bias = nullptr;
         t.residual = nullptr;
@@ -84,7 +88,7 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
           t.ld_residual = e.ld_residual;
         }
         const int64_t wide = kernels.wide_panels[m - 1];
-        if (split.tiles == 1 && wide > 1 && p + wide <= full) {
+        if (split.tiles == 1 && wide > 1 && p + wide <= std::min(full, range.end)) {
           kernels.wide_tiles[m - 1](t);
           panels = wide;
         } else {
@@ -97,11 +101,9 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
   }
 }
 
-}  // namespace
-
-void multiply_block(const Microkernels& kernels, const Block& b, const Epilogue& e) {
-  const RowSplit split(b.m, kernels.mr);
-  if (split.tiles == 0 || b.n == 0) return;
+// All K blocks of panels [begin, end).
+void multiply_panels(const Microkernels& kernels, const Block& b, const RowSplit& split, const Range& range,
+                     const Epilogue& e) {
   // A weight slice is worth keeping in L1 only if a second tile of rows uses it.
   const int64_t kc = split.tiles == 1 ? std::max<int64_t>(1, b.taps * b.channels) : kernels.kc;
   if (b.channels <= kc) {
@@ -109,21 +111,38 @@ void multiply_block(const Microkernels& kernels, const Block& b, const Epilogue&
     int64_t tap = 0;
     do {
       const int64_t taps = std::min(taps_at_once, b.taps - tap);
-      multiply_k_block(kernels, b, split, {tap, taps, 0, b.channels, tap == 0, tap + taps >= b.taps}, e);
+      const KBlock kb{tap, taps, 0, b.channels, tap == 0, tap + taps >= b.taps};
+      multiply_k_block(kernels, b, split, kb, range, e);
       tap += taps;
     } while (tap < b.taps);
-  } else {
-    const int64_t pieces = (b.channels + kc - 1) / kc;
-    for (int64_t tap = 0; tap < b.taps; ++tap)
-      for (int64_t i = 0; i < pieces; ++i) {
-        const Range r = part(b.channels, 8, pieces, i);
-        const bool last = tap + 1 == b.taps && i + 1 == pieces;
-        multiply_k_block(kernels, b, split, {tap, 1, r.begin, r.end - r.begin, tap == 0 && i == 0, last}, e);
-      }
+    return;
   }
-  if (e.callback)
-    for (int64_t row = b.row0; row < b.row0 + b.m; ++row)
-      e.callback(e.context, b.c + row * b.ldc + b.col0, row, b.col0, b.n);
+  const int64_t pieces = (b.channels + kc - 1) / kc;
+  for (int64_t tap = 0; tap < b.taps; ++tap)
+    for (int64_t i = 0; i < pieces; ++i) {
+      const Range r = part(b.channels, 8, pieces, i);
+      const bool last = tap + 1 == b.taps && i + 1 == pieces;
+      const KBlock kb{tap, 1, r.begin, r.end - r.begin, tap == 0 && i == 0, last};
+      multiply_k_block(kernels, b, split, kb, range, e);
+    }
+}
+
+}  // namespace
+
+void multiply_block(const Microkernels& kernels, const Block& b, const Epilogue& e) {
+  const RowSplit split(b.m, kernels.mr);
+  if (split.tiles == 0 || b.n == 0) return;
+  const int64_t panels = (b.n + kernels.nr - 1) / kernels.nr;
+  const int64_t most = std::max<int64_t>(Microkernels::kMaxPanels, kGroupFloats / (b.m * kernels.nr));
+  const int64_t groups = (panels + most - 1) / most;
+  for (int64_t i = 0; i < groups; ++i) {
+    const Range range = part(panels, Microkernels::kMaxPanels, groups, i);
+    multiply_panels(kernels, b, split, range, e);
+    if (!e.callback) continue;
+    const int64_t col = b.col0 + range.begin * kernels.nr;
+    const int64_t n = std::min(b.n, range.end * kernels.nr) - range.begin * kernels.nr;
+    for (int64_t row = b.row0; row < b.row0 + b.m; ++row) e.callback(e.context, b.c + row * b.ldc + col, row, col, n);
+  }
 }
 
 Grid choose_grid(const Microkernels& kernels, int64_t m, int64_t n, int64_t k, int threads, int64_t max_rows) {

@@ -20,6 +20,10 @@ struct RowSplit {
   int64_t high;  // how many tiles hold one row more
 };
 
+// How many tiles of `tiles` share the fetching of the next panel, a power of two: a burst of it would hold up the
+// tile's own loads.
+inline int64_t prefetching_tiles(int64_t tiles) { return tiles > 4 ? 4 : tiles > 1 ? 2 : 1; }
+
 // One task: rows [row0, row0 + m) by columns [col0, col0 + n) of c, of which col0 is the first of a packed panel.
 struct Block {
   const float* const* rows;  // row pointers [tile][tap][row of tile] after RowSplit(m, mr)

@@ -96,6 +96,26 @@ TEST_P(GemmTest, an_element_does_not_depend_on_rows_columns_or_threads) {
   }
 }
 
+TEST_P(GemmTest, groups_of_columns_and_their_callbacks_do_not_show) {
+  Random random(5);
+  const int64_t m = 150, n = 1101, k = 530;  // more columns than stay in cache until the last of three K blocks
+  const Floats a = random.floats(m * k), b = random.floats(k * n), residual = random.floats(m * n);
+  const auto multiply = [&](int threads, int64_t first, int64_t rows) {
+    Floats c = make(rows * n);
+    Gemm g{rows, n, k, a.data() + first * k, k, nullptr, c.data(), n, {}};
+    g.epilogue.residual = residual.data() + first * n, g.epilogue.ld_residual = n;
+    g.epilogue.callback = [](void*, float* values, int64_t, int64_t, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) values[i] *= 2;
+    };
+    run(threads, g, b, n, false);
+    return c;
+  };
+  const Floats whole = multiply(1, 0, m);
+  EXPECT_EQ(multiply(3, 0, m), whole);
+  for (int64_t first : {0, 77, 145})
+    EXPECT_EQ(multiply(2, first, 5), Floats(whole.begin() + first * n, whole.begin() + (first + 5) * n)) << first;
+}
+
 TEST_P(GemmTest, the_callback_sees_every_finished_element_once) {
   Random random(3);
   const int64_t m = 75, n = 150, k = 300;
