@@ -27,6 +27,16 @@ cpu::ConvShape conv_shape(const Conv& op, std::span<const int64_t> x, std::span<
   return s;
 }
 
+bool has_bias(const Problem& problem) { return problem.anchor_inputs > 2 && problem.inputs[2].dtype != DType::none; }
+
+PackedWeights PackedWeights::of(const MakeArgs& args) {
+  if (args.packed.empty()) return {{}, args.isa, {}};
+  std::vector<int64_t> form = args.packed[1].to_i64();
+  const auto isa = static_cast<Isa>(form[0]);
+  form.erase(form.begin());
+  return {args.packed[0], isa, std::move(form)};
+}
+
 namespace {
 
 int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -45,8 +55,6 @@ void transpose(ThreadPool& pool, const float* src, int64_t batch, int64_t rows, 
   });
 }
 
-bool has_bias(const Problem& problem) { return problem.anchor_inputs > 2 && problem.inputs[2].dtype != DType::none; }
-
 cpu::EpilogueFields fields_of(const Problem& problem) {
   // The result of an NCHW problem is NHWC at first: its body runs after it is turned back.
   if (!problem.op.get_if<Conv>()->channels_last) return cpu::EpilogueFields::none;
@@ -55,14 +63,12 @@ cpu::EpilogueFields fields_of(const Problem& problem) {
 
 class ConvF32 final : public Kernel {
  public:
-  // `packed` absent: the weights come with each request, and so do `weight_dims`.
-  ConvF32(const Problem& problem, Tensor packed, std::vector<int64_t> weight_dims, Isa isa)
+  // Weights that are not packed come with each request.
+  ConvF32(const Problem& problem, PackedWeights weights)
       : op_(*problem.op.get_if<Conv>()),
         has_bias_(has_bias(problem)),
-        packed_(std::move(packed)),
-        weight_dims_(std::move(weight_dims)),
-        isa_(isa),
-        epilogue_(problem, isa, fields_of(problem)) {}
+        weights_(std::move(weights)),
+        epilogue_(problem, weights_.isa, fields_of(problem)) {}
 
   int64_t workspace_bytes(std::span<const TensorRef> inputs, std::span<const TensorRef> outputs,
                           int threads) const override {
@@ -92,13 +98,13 @@ class ConvF32 final : public Kernel {
       x = nhwc;
     }
     float* out = b.y ? reinterpret_cast<float*>(take(b.y)) : y;
-    const float* weights = static_cast<const float*>(packed_.raw());
+    const float* weights = static_cast<const float*>(weights_.panels.raw());
     if (b.weights) {
       float* packed = reinterpret_cast<float*>(take(b.weights));
-      cpu::pack_conv(isa_, s, args.inputs[1].as<const float>(), packed);
+      cpu::pack_conv(weights_.isa, s, args.inputs[1].as<const float>(), packed);
       weights = packed;
     }
-    cpu::conv(args.pool, isa_, s, x, weights, out, epilogue, core);
+    cpu::conv(args.pool, weights_.isa, s, x, weights, out, epilogue, core);
     if (b.y) transpose(args.pool, out, s.n, s.oh * s.ow, s.k, y);
     if (!op_.channels_last && !bound.empty()) {
       const int64_t plane = s.oh * s.ow;
@@ -115,38 +121,30 @@ class ConvF32 final : public Kernel {
 
   cpu::ConvShape shape(std::span<const TensorRef> inputs, std::span<const TensorRef> outputs) const {
     cpu::ConvShape s =
-        conv_shape(op_, inputs[0].dims, packed_.present() ? weight_dims_ : inputs[1].dims, outputs[0].dims);
+        conv_shape(op_, inputs[0].dims, weights_.panels.present() ? weights_.dims : inputs[1].dims, outputs[0].dims);
     s.x_nchw = !op_.channels_last && cpu::accepts_nchw(s);
     return s;
   }
 
   Buffers buffers(const cpu::ConvShape& s, int threads) const {
     Buffers b;
-    b.core = align64(cpu::conv_workspace(isa_, s, threads));
+    b.core = align64(cpu::conv_workspace(weights_.isa, s, threads));
     constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
     // With one pixel, NCHW and NHWC are the same.
     if (!op_.channels_last && !s.x_nchw && s.h * s.w > 1) b.x = align64(s.n * s.h * s.w * s.c * kFloat);
     if (!op_.channels_last && s.oh * s.ow > 1) b.y = align64(s.n * s.oh * s.ow * s.k * kFloat);
-    if (!packed_.present()) b.weights = align64(cpu::packed_conv_floats(isa_, s) * kFloat);
+    if (!weights_.panels.present()) b.weights = align64(cpu::packed_conv_floats(weights_.isa, s) * kFloat);
     return b;
   }
 
   Conv op_;
   bool has_bias_;
-  Tensor packed_;
-  std::vector<int64_t> weight_dims_;
-  Isa isa_;
+  PackedWeights weights_;
   cpu::BodyEpilogue epilogue_;
 };
 
-// packed[0]: weights after cpu::pack_conv; packed[1]: the Isa they are packed for, then their dims. Both or neither.
 Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  if (args.packed.empty())
-    return std::unique_ptr<Kernel>(std::make_unique<ConvF32>(args.problem, Tensor{}, std::vector<int64_t>{}, args.isa));
-  std::vector<int64_t> dims = args.packed[1].to_i64();
-  const auto isa = static_cast<Isa>(dims[0]);
-  dims.erase(dims.begin());
-  return std::unique_ptr<Kernel>(std::make_unique<ConvF32>(args.problem, args.packed[0], dims, isa));
+  return std::unique_ptr<Kernel>(std::make_unique<ConvF32>(args.problem, PackedWeights::of(args)));
 }
 
 }  // namespace
