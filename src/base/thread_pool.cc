@@ -176,4 +176,10 @@ void ThreadPool::wait_for_job(uint32_t last_epoch) {
   parked_.fetch_sub(1);
 }
 
+void TaskGate::wait_for(int64_t tasks) const {
+  constexpr int64_t kBeforeYield = 20'000;  // a thread that holds us up so long has lost its CPU, perhaps to this one
+  const auto passed = [&] { return finished_.load(std::memory_order_acquire) >= tasks; };
+  while (!spin_until(kBeforeYield, passed)) std::this_thread::yield();
+}
+
 }  // namespace mj

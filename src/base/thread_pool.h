@@ -25,11 +25,11 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  // Calls fn(task, thread) once for each task in [0, tasks), in no order, and returns when all have finished; what the
-  // tasks wrote is then visible to the caller. `thread` is in [0, threads()) and no two calls that run at the same time
-  // share it, so it may index scratch memory. The caller works as thread 0. fn must not throw (std::terminate).
-  // A run() from inside a task of the same pool runs inline on that task's thread; runs from several threads follow one
-  // another.
+  // Calls fn(task, thread) once for each task in [0, tasks) and returns when all have finished; what the tasks wrote is
+  // then visible to the caller. Tasks are begun in ascending order and may overlap (see TaskGate). `thread` is in [0,
+  // threads()) and no two calls that run at the same time share it, so it may index scratch memory. The caller works as
+  // thread 0. fn must not throw (std::terminate). A run() from inside a task of the same pool runs inline on that
+  // task's thread; runs from several threads follow one another.
   void run(int64_t tasks, FunctionRef<void(int64_t task, int thread)> fn);
 
  private:
@@ -59,6 +59,19 @@ class ThreadPool {
   std::atomic<uint32_t> drained_{0};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
+};
+
+// Lets the tasks of one run() wait for earlier ones: those have begun, so somebody is at work on them and the wait ends
+// with however many threads. For waits of microseconds between tasks of about equal length.
+class TaskGate {
+ public:
+  // By every task, once, as its last act.
+  void finish() { finished_.fetch_add(1, std::memory_order_release); }
+  // Returns once `tasks` have finished, a task's own number at most; what they wrote is then visible.
+  void wait_for(int64_t tasks) const;
+
+ private:
+  alignas(64) std::atomic<int64_t> finished_{0};
 };
 
 }  // namespace mj

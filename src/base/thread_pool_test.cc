@@ -44,6 +44,28 @@ TEST_P(ThreadPoolTest, ThreadIndexIsExclusive) {
   EXPECT_EQ(sum, 200 * 50);
 }
 
+TEST_P(ThreadPoolTest, AGateOrdersTheRoundsOfARun) {
+  ThreadPool pool(GetParam());
+  constexpr int64_t kWidth = 5;
+  const auto rounds = [&pool] {
+    std::vector<int64_t> now(kWidth, 1), next(kWidth);  // each round sums the one before: a data race if they overlap
+    TaskGate gate;
+    pool.run(40 * kWidth, [&](int64_t task, int) {
+      const int64_t round = task / kWidth;
+      gate.wait_for(round * kWidth);
+      const std::vector<int64_t>& from = round % 2 ? next : now;
+      int64_t sum = task % kWidth;
+      for (int64_t value : from) sum = (sum + value) % 1009;
+      (round % 2 ? now : next)[static_cast<size_t>(task % kWidth)] = sum;
+      gate.finish();
+    });
+    return now;
+  };
+  std::vector<int64_t> inside;
+  pool.run(1, [&](int64_t, int) { inside = rounds(); });
+  for (int repeat = 0; repeat < 20; ++repeat) EXPECT_EQ(rounds(), inside);
+}
+
 TEST_P(ThreadPoolTest, NestedRunsInlineOnTheSameThread) {
   ThreadPool pool(GetParam());
   std::atomic<int> inner{0};

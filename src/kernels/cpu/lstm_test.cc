@@ -142,5 +142,32 @@ TEST_P(LstmTest, a_sequence_equals_itself_within_a_batch_on_any_number_of_thread
   }
 }
 
+TEST_P(LstmTest, threads_that_share_the_sequences_of_a_large_layer_do_not_show) {
+  Random random(23);
+  const int64_t steps = 3, batch = 13, inputs = 4, hidden = 600;  // its recurrent weights: 5.8 MB
+  Case c = {steps,
+            batch,
+            inputs,
+            hidden,
+            true,
+            random.floats(steps * batch * inputs),
+            random.floats(4 * hidden * inputs),
+            random.floats(4 * hidden * hidden),
+            {},
+            {},
+            random.floats(batch * hidden),
+            {},
+            {3, 0, 1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 0}};
+  for (float& r : c.r) r /= static_cast<float>(hidden);
+  const Result alone = run(isa(), 1, c);
+  expect_naive(c, alone);
+  for (int threads : {2, 3, 5}) {
+    const Result shared = run(isa(), threads, c);
+    EXPECT_EQ(shared.y, alone.y) << threads;
+    EXPECT_EQ(shared.h, alone.h) << threads;
+    EXPECT_EQ(shared.c, alone.c) << threads;
+  }
+}
+
 }  // namespace
 }  // namespace mj::cpu
