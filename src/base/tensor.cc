@@ -58,6 +58,17 @@ Tensor Tensor::strings(std::vector<int64_t> dims, std::vector<std::string> value
   return tensor;
 }
 
+Tensor Tensor::sequence(DType dtype, std::vector<Tensor> items) {
+  for (const Tensor& item : items) {
+    CHECK(item.dtype() == dtype && !item.is_sequence(), "an item of {} in a sequence of {}", name(item.dtype()),
+          name(dtype));
+  }
+  Tensor sequence;
+  sequence.dtype_ = dtype;
+  sequence.items_ = std::make_shared<const std::vector<Tensor>>(std::move(items));
+  return sequence;
+}
+
 Tensor Tensor::reshaped(std::vector<int64_t> dims) const {
   Tensor tensor = *this;
   CHECK(count(dims, 1) == size_, "reshape changes the element count from {}", size_);
@@ -84,13 +95,21 @@ std::vector<double> Tensor::to_f64() const {
 }
 
 bool identical(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != b.dtype() || a.dims() != b.dims()) return false;
+  if (a.dtype() != b.dtype() || a.dims() != b.dims() || a.is_sequence() != b.is_sequence()) return false;
+  if (a.is_sequence()) {
+    return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(), identical);
+  }
   if (a.dtype() == DType::string) return a.string_data() == b.string_data();
   return a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
 }
 
 std::string to_string(const Tensor& tensor, int64_t limit) {
   if (!tensor.present()) return "none";
+  if (tensor.is_sequence()) {
+    std::string items;
+    for (const Tensor& item : tensor.items()) items += (items.empty() ? "" : ", ") + to_string(item, limit);
+    return fmt::format("seq({}) {{{}}}", name(tensor.dtype()), items);
+  }
   std::string out = fmt::format("{}[{}] {{", name(tensor.dtype()), fmt::join(tensor.dims(), ","));
   const int64_t shown = std::min(limit, tensor.size());
   for (int64_t i = 0; i < shown; ++i) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensor: a dense row-major array on the host. Copies share the bytes; the last one frees them.
+//
+// Values that are no arrays travel under the same type, so that whatever passes values on need not know them: a
+// sequence is a Tensor that holds tensors and has no elements or bytes of its own; an optional without a value is an
+// absent one.
 #pragma once
 
 #include <cstddef>
@@ -57,6 +61,8 @@ class Tensor {
   // element.
   static Tensor view(DType dtype, std::vector<int64_t> dims, const void* data, std::shared_ptr<const void> owner);
   static Tensor strings(std::vector<int64_t> dims, std::vector<std::string> values);
+  // Every item is a tensor of `dtype`.
+  static Tensor sequence(DType dtype, std::vector<Tensor> items);
   template <class T>
   static Tensor of(std::vector<int64_t> dims, std::span<const T> values);
   template <class T>
@@ -68,6 +74,7 @@ class Tensor {
   }
 
   bool present() const { return dtype_ != DType::none; }
+  bool is_sequence() const { return items_ != nullptr; }
   DType dtype() const { return dtype_; }
   const std::vector<int64_t>& dims() const { return dims_; }
   int64_t rank() const { return static_cast<int64_t>(dims_.size()); }
@@ -94,6 +101,8 @@ class Tensor {
   const std::vector<std::string>& string_data() const { return *strings_; }
   std::vector<std::string>& mutable_string_data() { return *strings_; }
 
+  const std::vector<Tensor>& items() const { return *items_; }  // of a sequence
+
   // The same bytes under other dims; the element count must stay.
   Tensor reshaped(std::vector<int64_t> dims) const;
   // Integers and bools widened to int64_t; empty for other types.
@@ -116,11 +125,12 @@ class Tensor {
   void* mutable_ = nullptr;
   std::shared_ptr<const void> owner_;
   std::shared_ptr<std::vector<std::string>> strings_;
+  std::shared_ptr<const std::vector<Tensor>> items_;
 };
 
-// Bitwise equality of type, dims and contents.
+// Bitwise equality of type, dims and contents; of sequences, of their items.
 bool identical(const Tensor& a, const Tensor& b);
-// "f32[2,3] {1, 2, ...}" with at most `limit` elements.
+// "f32[2,3] {1, 2, ...}" with at most `limit` elements; "seq(f32) {f32[1] {1}, f32[2] {1, 2}}".
 std::string to_string(const Tensor& tensor, int64_t limit = 16);
 
 template <class T>

@@ -195,6 +195,7 @@ Result<void> Graph::infer_all() { return infer_all({}); }
 Result<void> Graph::infer_all(std::map<std::string, Dim, std::less<>> learned) {
   std::set<std::string> given;  // by the inputs; never redefined
   for (ValueId id : inputs) {
+    if (!type(id).is_tensor()) continue;
     for (const Dim& dim : type(id).shape.value_or(Shape{})) given.merge(dim.symbols());
   }
   for (NodeId id : order()) {
@@ -234,7 +235,8 @@ Result<void> Graph::infer_all(std::map<std::string, Dim, std::less<>> learned) {
           if (made_here) (*now.type.shape)[d] = (*old.type.shape)[d];  // it keeps the symbol it had
         }
       }
-      for (size_t d = 0; old.type.rank() == now.type.rank() && d < old.type.shape.value_or(Shape{}).size(); ++d) {
+      const bool comparable = old.type.is_tensor() && old.type.rank() == now.type.rank();
+      for (size_t d = 0; comparable && d < old.type.shape.value_or(Shape{}).size(); ++d) {
         const auto symbol = (*old.type.shape)[d].symbol_name();
         const Dim& size = (*now.type.shape)[d];
         if (symbol && !given.contains(std::string(*symbol)) && !size.symbols().contains(std::string(*symbol))) {
@@ -334,6 +336,10 @@ Type merge_branch_types(Graph& graph, const Node& node, size_t output) {
   const Graph &a = node.regions[0], &b = node.regions[1];
   const Type &x = a.type(a.outputs[output]), &y = b.type(b.outputs[output]);
   Type merged = x;
+  if (!x.is_tensor()) {
+    merged.shape = common_shape(x.shape, y.shape);
+    return merged;
+  }
   if (!x.shape || !y.shape || x.shape->size() != y.shape->size()) {
     merged.shape = std::nullopt;
     return merged;

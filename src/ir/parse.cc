@@ -58,12 +58,14 @@ class Parser {
   }
 
   Result<Type> type() {
-    for (auto [word, kind] : {std::pair{"seq(", Type::Kind::sequence}, std::pair{"opt(", Type::Kind::optional}}) {
-      if (!take(word)) continue;
-      MJ_ASSIGN(Type type, this->type());
+    for (const bool is_sequence : {true, false}) {
+      if (!take(is_sequence ? "seq(" : "opt(")) continue;
+      MJ_ASSIGN(const Type inner, this->type());
+      if (inner.is_optional() || (is_sequence && inner.is_sequence())) {
+        return fail("a sequence holds tensors, an optional a tensor or a sequence");
+      }
       MJ_TRY(expect(")"));
-      type.kind = kind;
-      return type;
+      return is_sequence ? Type::sequence(inner) : inner.as_optional();
     }
     MJ_ASSIGN(const DType dtype, this->dtype());
     MJ_TRY(expect("["));

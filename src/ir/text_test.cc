@@ -35,6 +35,32 @@ constexpr std::string_view kAll = R"(graph "net" (%x: f32[N,4], %"odd/name:0": i
 
 TEST(GraphText, PrintsWhatItParsed) { EXPECT_EQ(to_string(parsed(kAll)), kAll); }
 
+TEST(GraphText, SequencesAndOptionalsReadBack) {
+  constexpr std::string_view text =
+      R"(graph "g" (%s: seq(f32[N,"?"]), %o: opt(f32[?]), %q: opt(seq(i64[2])), %c: bool[]) {
+  %e = sequence_empty() : seq(f32[?]) = []
+  %a = if(%c, %s) then (%p.1: seq(f32[N,"?"])) {
+    return %p.1
+  } else (%p.2: seq(f32[N,"?"])) {
+    %l = sequence_erase(%p.2) : seq(f32[N,"?"])
+    return %l
+  } : seq(f32[N,"?"])
+  return %a, %o, %q, %e
+}
+)";
+  EXPECT_EQ(to_string(parsed(text)), text);
+  EXPECT_EQ(verify(parsed(text)), "");
+  EXPECT_EQ(to_string(parse_type("opt(seq(f32[\"?\",3]))").value()), "opt(seq(f32[\"?\",3]))");
+  EXPECT_FALSE(parse_type("seq(seq(f32[2]))").ok());
+  EXPECT_FALSE(parse_type("opt(opt(f32[2]))").ok());
+}
+
+TEST(GraphText, ConstantsAreTensors) {
+  Graph graph;
+  graph.outputs = {graph.add_constant("s", Tensor::sequence(DType::f32, {}))};
+  EXPECT_EQ(verify(graph), "constant 's' is seq(f32[?])");
+}
+
 TEST(GraphText, LeavesTypesToTheShapeRules) {
   const Graph graph = parsed("graph (%x: f32[N,1], %y: f32[4]) { %z = add(%x, %y); return %z }");
   EXPECT_EQ(to_string(graph.type(graph.outputs[0])), "f32[N,4]");

@@ -62,6 +62,8 @@ std::string verify(const Graph& graph) {
     if (!names.insert(value.name).second) return fmt::format("two values are named '{}'", value.name);
     if (value.is_constant() && value.producer != kNoNode)
       return fmt::format("constant '{}' has a producer", value.name);
+    if (value.is_constant() && !value.type().is_tensor())
+      return fmt::format("constant '{}' is {}", value.name, to_string(value.type()));
     if (value.type().shape) {
       for (const Dim& dim : *value.type().shape) {
         if (!dim.valid()) return fmt::format("value '{}' has an invalid dimension", value.name);

@@ -21,9 +21,9 @@ T to_integer(double x, double low, double high) {
   return static_cast<T>(x);
 }
 
-// The numbers that an integer type holds; i4 and u4 live in bytes.
+// The numbers that an integer type of whole bytes holds.
 std::pair<double, double> range_of(DType dtype) {
-  const int bits = dtype == DType::i4 || dtype == DType::u4 ? 4 : static_cast<int>(8 * storage_bytes(dtype));
+  const auto bits = static_cast<int>(8 * storage_bytes(dtype));
   if (!is_signed(dtype)) return {0, std::ldexp(1.0, bits) - 1};
   return {-std::ldexp(1.0, bits - 1), std::ldexp(1.0, bits - 1) - 1};
 }
@@ -34,6 +34,12 @@ T wrap(int64_t x, DType to) {
   if (to == DType::u4) return static_cast<T>(x & 15);
   return static_cast<T>(x);
 }
+
+bool four_bits(DType dtype) { return dtype == DType::i4 || dtype == DType::u4; }
+
+// With the fraction cut off, for ONNX wants numbers that do not fit into four bits to lose their upper ones, whatever
+// they come from.
+int64_t whole(double x) { return to_integer<int64_t>(x, -0x1p63, 0x1p63); }
 
 // From one of double, int64_t and uint64_t, which every element widens to, so that few pairs of types are compiled.
 template <class From>
@@ -46,7 +52,7 @@ void convert(const From* x, int64_t n, Tensor& out, int64_t offset) {
       if constexpr (std::is_same_v<T, bool>) {
         y[i] = x[i] != 0;
       } else if constexpr (std::is_integral_v<T> && std::is_same_v<From, double>) {
-        y[i] = to_integer<T>(x[i], low, high);
+        y[i] = four_bits(to) ? wrap<T>(whole(x[i]), to) : to_integer<T>(x[i], low, high);
       } else if constexpr (std::is_integral_v<T>) {
         y[i] = wrap<T>(static_cast<int64_t>(x[i]), to);
       } else if constexpr (std::is_same_v<T, double>) {
@@ -76,6 +82,7 @@ float Cast::operator()(float x) const {
       break;
   }
   if (!is_integer(to)) return x;
+  if (four_bits(to)) return wrap<float>(whole(x), to);
   const auto [low, high] = range_of(to);
   return std::isnan(x) ? 0.0f : static_cast<float>(std::trunc(std::fmin(std::fmax(x, low), high)));
 }

@@ -12,6 +12,7 @@ struct Concat {
   static constexpr std::string_view kName = "concat";
   static constexpr OnnxName kOnnx = {.name = "Concat", .since = 4};
   static constexpr auto kFields = std::tuple{field(1, "axis", &Concat::axis)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

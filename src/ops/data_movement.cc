@@ -18,6 +18,16 @@ int64_t product(std::span<const int64_t> dims) {
   return n;
 }
 
+Tensor broadcast_to(const Tensor& in, const std::vector<int64_t>& dims) {
+  Tensor out = Tensor::zeros(in.dtype(), dims);
+  Walk from{.offset = 0, .strides = std::vector<int64_t>(dims.size(), 0)};
+  const std::vector<int64_t> own = row_major(in.dims());
+  const size_t added = dims.size() - own.size();
+  for (size_t d = 0; d < own.size(); ++d) from.strides[added + d] = in.dims()[d] == 1 ? 0 : own[d];
+  copy_box(dims, in, from, out, {.offset = 0, .strides = row_major(dims)});
+  return out;
+}
+
 bool next_index(std::span<const int64_t> dims, std::vector<int64_t>& index) {
   for (size_t d = dims.size(); d-- > 0;) {
     if (++index[d] < dims[d]) return true;

@@ -28,6 +28,9 @@ void copy_elements(const Tensor& in, int64_t from, Tensor& out, int64_t to, int6
 // The same bytes under out's dims.
 void copy_all(const Tensor& in, Tensor& out);
 
+// Repeated along axes of length 1, and along axes it lacks in front, until it has these dims.
+Tensor broadcast_to(const Tensor& in, const std::vector<int64_t>& dims);
+
 // Steps an odometer through the box `dims`; false after its last index.
 bool next_index(std::span<const int64_t> dims, std::vector<int64_t>& index);
 

@@ -17,6 +17,11 @@ struct Equal {
   bool operator()(T x, T y) const {
     return x == y;
   }
+  static void strings(std::span<const Tensor> in, Tensor& out) {
+    for (size_t i = 0; i < in[0].string_data().size(); ++i) {
+      out.mutable_data<bool>()[i] = in[0].string_data()[i] == in[1].string_data()[i];
+    }
+  }
   static std::optional<Dim> symbolic(std::span<const Dim> x) {
     const Tri known = mj::equal(x[0], x[1]);
     return known == Tri::unknown ? std::nullopt : std::optional(Dim(known == Tri::yes));

@@ -11,6 +11,7 @@ struct ExpandTo {
 
   static constexpr std::string_view kName = "expand_to";
   static constexpr auto kFields = std::tuple{field(1, "shape", &ExpandTo::shape)};
+  static constexpr bool kStrings = true;
 
   ExpandTo bind(const Bindings& symbols) const { return {bind_dims(shape, symbols)}; }
   InferResult infer(const InferContext& context) const {

@@ -12,6 +12,7 @@ struct Gather {
   static constexpr std::string_view kName = "gather";
   static constexpr OnnxName kOnnx = {.name = "Gather", .since = 1};
   static constexpr auto kFields = std::tuple{field(1, "axis", &Gather::axis)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

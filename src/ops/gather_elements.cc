@@ -14,6 +14,7 @@ struct GatherElements {
   static constexpr std::string_view kName = "gather_elements";
   static constexpr OnnxName kOnnx = {.name = "GatherElements", .since = 11};
   static constexpr auto kFields = std::tuple{field(1, "axis", &GatherElements::axis)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

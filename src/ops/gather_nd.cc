@@ -14,6 +14,7 @@ struct GatherNd {
   static constexpr std::string_view kName = "gather_nd";
   static constexpr OnnxName kOnnx = {.name = "GatherND", .since = 11};
   static constexpr auto kFields = std::tuple{field(1, "batch_dims", &GatherNd::batch_dims)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

@@ -3,7 +3,8 @@
 //   eval   elu {alpha=0.5}  f32[2] {-1, inf}      runs the reference; numbers are compared to 1e-4
 //   infer  concat {axis=0}  i64[1] {N} i64[2]     types, and contents where known; symbols may stand in both
 //   error  elu  i64[2]                            the message, of running if every input has values, else of inferring
-// `none` is an absent input. A case may run over several lines; "#" begins a comment.
+// `none` is an absent input or result; sequences are `seq(f32[N])` and `seq(f32) {f32[1] {1}, f32[2] {1, 2}}`. A case
+// may run over several lines; "#" begins a comment.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -101,15 +102,23 @@ Tensor tensor_of(const Type& type, const std::vector<std::string>& words) {
 struct Item {
   Type type;
   std::optional<std::vector<std::string>> values;
+  std::optional<std::vector<Item>> items;  // of a sequence with its contents
 
   bool numeric() const {
+    if (items || (values && type.dtype == DType::string)) return true;
     const auto is_number = [](const std::string& w) {
       return w == "true" || w == "false" || Dim::parse(w)->is_constant();
     };
     return values && (is_float(type.dtype) || std::all_of(values->begin(), values->end(), is_number));
   }
+  Tensor tensor() const {
+    if (!items) return values ? tensor_of(type, *values) : Tensor();
+    std::vector<Tensor> tensors;
+    for (const Item& each : *items) tensors.push_back(each.tensor());
+    return Tensor::sequence(type.dtype, std::move(tensors));
+  }
   ValueInfo info() const {
-    if (numeric()) return ValueInfo::of(tensor_of(type, *values));
+    if (numeric()) return ValueInfo::of(tensor());
     ValueInfo info = ValueInfo::of(type);
     if (values) {
       info.contents.emplace();
@@ -122,12 +131,22 @@ struct Item {
 Item item(Cursor& at) {
   const std::string word = at.until("[ \n,");
   if (word == "none") return {};
+  if (word.starts_with("seq(") || word.starts_with("opt(")) {
+    const std::string inside = word.substr(4, word.size() - 5);
+    Cursor inner{inside};
+    const Type element = item(inner).type;
+    Item out{word[0] == 's' ? Type::sequence(element) : element.as_optional(), std::nullopt, std::nullopt};
+    if (!at.take('{')) return out;
+    out.items.emplace();
+    while (!at.take('}') && !at.done()) out.items->push_back(item(at));
+    return out;
+  }
   const std::optional<DType> dtype = parse_dtype(word);
   EXPECT_TRUE(dtype) << "not a type: " << word;
   Item out;
   Shape shape;
-  bool ranked = true;
-  for (const std::string& d : at.list('[', ']')) {
+  bool ranked = !at.done();  // "seq(f32)" says nothing of dims
+  for (const std::string& d : ranked ? at.list('[', ']') : std::vector<std::string>{}) {
     if (d == "?") {
       ranked = false;
     } else {
@@ -221,7 +240,13 @@ class Nonsense {
 
   // Mostly the tensor itself; else its like with one dim, the type or an element changed, or another one.
   Tensor changed(const Tensor& tensor) {
-    if (!tensor.present() || tensor.dtype() == DType::string || number(0, 2) > 0) return tensor;
+    if (tensor.is_sequence() && number(0, 2) == 0) {
+      std::vector<Tensor> items = tensor.items();
+      for (Tensor& item : items) item = changed(item);
+      std::erase_if(items, [&](const Tensor& item) { return item.dtype() != tensor.dtype() || number(0, 3) == 0; });
+      return number(0, 7) == 0 ? Tensor() : Tensor::sequence(tensor.dtype(), std::move(items));
+    }
+    if (!tensor.present() || tensor.is_sequence() || tensor.dtype() == DType::string || number(0, 2) > 0) return tensor;
     std::vector<int64_t> dims = tensor.dims();
     const int64_t what = number(0, 4);
     if (what == 0) return this->tensor();
@@ -269,6 +294,12 @@ class Nonsense {
 
 void expect_close(const Tensor& want, const Tensor& got) {
   ASSERT_EQ(name(want.dtype()), name(got.dtype()));
+  ASSERT_EQ(want.is_sequence(), got.is_sequence());
+  if (want.is_sequence()) {
+    ASSERT_EQ(want.items().size(), got.items().size()) << to_string(got);
+    for (size_t i = 0; i < want.items().size(); ++i) expect_close(want.items()[i], got.items()[i]);
+    return;
+  }
   ASSERT_EQ(want.dims(), got.dims()) << to_string(got);
   if (!is_float(want.dtype())) {
     EXPECT_TRUE(identical(want, got)) << "got " << to_string(got, 1000);
@@ -319,7 +350,7 @@ void run_case(const std::string& before, const std::string& after) {
 
   if (verb == "eval" || (verb == "error" && std::all_of(inputs.begin(), inputs.end(), evaluable))) {
     std::vector<Tensor> tensors;
-    for (const Item& i : inputs) tensors.push_back(i.values ? tensor_of(i.type, *i.values) : Tensor());
+    for (const Item& i : inputs) tensors.push_back(i.tensor());
     Result<std::vector<Tensor>> got = evaluate(*op, tensors, std::max<int>(1, static_cast<int>(expected.size())));
     if (verb == "error") {
       ASSERT_FALSE(got.ok()) << to_string((*got)[0]);
@@ -329,8 +360,9 @@ void run_case(const std::string& before, const std::string& after) {
     ASSERT_TRUE(got.ok()) << got.error().message;
     ASSERT_EQ(expected.size(), got->size());
     for (size_t i = 0; i < expected.size(); ++i) {
-      if (!expected[i].values) continue;  // a result that is not asked for
-      expect_close(tensor_of(expected[i].type, *expected[i].values), (*got)[i]);
+      const bool wanted = expected[i].values || expected[i].items || expected[i].type.dtype == DType::none;
+      if (!wanted) continue;
+      expect_close(expected[i].tensor(), (*got)[i]);
     }
     return;
   }
@@ -366,7 +398,7 @@ void survive(const std::string& before, Nonsense& nonsense) {
   std::vector<Tensor> tensors;
   while (!at.done()) {
     const Item i = item(at);
-    tensors.push_back(i.numeric() ? tensor_of(i.type, *i.values) : Tensor());
+    tensors.push_back(i.numeric() ? i.tensor() : Tensor());
   }
   for (int round = 0; round < 100; ++round) {
     std::vector<NamedField> fields = op->fields();

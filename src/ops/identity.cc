@@ -12,6 +12,7 @@ struct Identity {
   static constexpr int kArity = 1;
   static constexpr Types kTypes = Types::all;
   static constexpr std::string_view kBody = "x";
+  static constexpr bool kBoxed = true;
 
   template <class T>
   T operator()(T x) const {
@@ -25,7 +26,11 @@ struct Identity {
     return one(std::move(info));
   }
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const {
-    copy_all(in[0], out[0]);
+    if (in[0].is_sequence()) {
+      out[0] = in[0];
+    } else {
+      copy_all(in[0], out[0]);
+    }
     return {};
   }
 };

@@ -14,6 +14,16 @@ Shape shape_of(const Tensor& tensor) { return Shape(tensor.dims().begin(), tenso
 
 ValueInfo ValueInfo::of(Tensor constant) {
   ValueInfo info;
+  if (constant.is_sequence()) {
+    info.type = Type::sequence(Type::unranked(constant.dtype()));
+    if (constant.items().empty()) info.contents.emplace();
+    for (const Tensor& item : constant.items()) {
+      const bool first = &item == &constant.items().front();
+      info.type.shape = first ? shape_of(item) : common_shape(info.type.shape, shape_of(item));
+    }
+    info.constant = std::move(constant);
+    return info;
+  }
   info.type = Type::tensor(constant.dtype(), shape_of(constant));
   info.constant = std::move(constant);
   return info;
@@ -32,6 +42,7 @@ ValueInfo ValueInfo::of_contents(Dim element, DType dtype) {
 }
 
 std::optional<std::vector<Dim>> ValueInfo::elements() const {
+  if (!type.is_tensor()) return std::nullopt;
   if (contents) return contents;
   if (!constant.present() || constant.rank() > 1 || constant.size() > kMaxContents) return std::nullopt;
   if (!is_integer(constant.dtype()) && constant.dtype() != DType::boolean) return std::nullopt;
@@ -70,6 +81,12 @@ Result<void> InferContext::ranked(size_t i) const {
   }
   if (!inputs[i].type.ranked()) return fail(fmt::format("input {} must have a known rank", i));
   return {};
+}
+
+Result<void> InferContext::sequence(size_t i) const {
+  if (!has(i)) return fail(fmt::format("input {} is missing", i));
+  if (inputs[i].type.is_sequence()) return {};
+  return fail(fmt::format("input {} must be a sequence, got {}", i, to_string(inputs[i].type)));
 }
 
 Result<void> InferContext::rank(size_t i, int64_t want) const {

@@ -18,7 +18,8 @@ namespace mj {
 // All that is known of a value without running.
 struct ValueInfo {
   Type type;
-  // Row-major elements of a small (rank 0 or 1) integer tensor that describes shapes, known or symbolic.
+  // Row-major elements of a small (rank 0 or 1) integer tensor that describes shapes, known or symbolic. Of a sequence:
+  // none, where it is known to have no items.
   std::optional<std::vector<Dim>> contents;
   Tensor constant;  // absent unless the value is known now
 
@@ -57,6 +58,7 @@ struct InferContext {
   Result<void> rank_at_least(size_t i, int64_t want) const;  // ranked with at least this rank
   Result<void> ranked(size_t i) const;
   Result<void> same_dtype(size_t a, size_t b) const;
+  Result<void> sequence(size_t i) const;  // a sequence
   Error fail(std::string message) const;  // "<op>: message"
 };
 

@@ -36,6 +36,16 @@ std::vector<NamedField> Op::fields() const {
 }
 
 InferResult Op::infer(const InferContext& context) const {
+  for (size_t i = 0; i < context.inputs.size(); ++i) {
+    const Type& type = context[i].type;
+    if (!type.is_tensor() && !info_->boxed) {
+      return context.fail(fmt::format("input {} must be a tensor, got {}", i, mj::to_string(type)));
+    }
+    if (type.dtype == DType::string && !info_->strings) {
+      return error(ErrorCode::unsupported, "{}: input {} is {}, strings are not supported here", context.op, i,
+                   mj::to_string(type));
+    }
+  }
   InferResult result = info_->infer(value_.get(), context);
   if (!result.ok()) return result;
   for (ValueInfo& info : *result) {
@@ -109,6 +119,10 @@ Result<std::vector<Tensor>> evaluate(const Op& op, std::span<const Tensor> input
   for (const ValueInfo& info : results) {
     if (!info.present()) {
       out.emplace_back();
+      continue;
+    }
+    if (info.type.is_sequence()) {
+      out.push_back(Tensor::sequence(info.type.dtype, {}));
       continue;
     }
     std::vector<int64_t> dims;

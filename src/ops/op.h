@@ -11,6 +11,11 @@
 //   T bind(const Bindings&) const;   itself with every symbol replaced by its value
 // and the executor calls it before the reference kernel runs.
 //
+// Inputs are tensors of numbers or bools. An operator that takes more says so:
+//   static constexpr bool kStrings = true;  tensors of strings
+//   static constexpr bool kBoxed = true;    strings, sequences and optionals
+// A reference must not let a tensor that it was given live on in a sequence: it may view memory that is used again.
+//
 // Operators whose fields other folders need stand in a header of their own (ops/conv.h); the rest live in their .cc.
 #pragma once
 
@@ -48,7 +53,9 @@ struct OpInfo {
   std::span<const FieldInfo> fields;
   std::span<const OnnxName> onnx;
   bool pointwise = false;
-  int arity = -1;  // of a pointwise operator
+  int arity = -1;        // of a pointwise operator
+  bool strings = false;  // inputs may be tensors of strings,
+  bool boxed = false;    // sequences or optionals
 
   std::vector<FieldValue> (*get)(const void* op) = nullptr;  // in the order of `fields`
   // Defaults for what is missing; an error for an unknown name or a wrong type.
@@ -90,7 +97,8 @@ class Op {
   std::vector<NamedField> fields() const;
   friend bool operator==(const Op& a, const Op& b);
 
-  // The operator's own rule; results with an impossible dim (negative, overflowing) are errors.
+  // The operator's own rule, for inputs of the kinds that it takes; results with an impossible dim (negative,
+  // overflowing) are errors.
   InferResult infer(const InferContext& context) const;
 
  private:

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/data_movement.h"
+
 namespace mj {
 
 bool allows(Types types, DType dtype) {
@@ -172,7 +174,8 @@ InferResult infer_pointwise(const PointwiseTable& table, const InferContext& con
   bool ranked = true;
   for (size_t i = 0; i < arity; ++i) {
     if (!context.has(i)) return context.fail(fmt::format("input {} is missing", i));
-    if (i >= first && !allows(table.types, context.dtype(i))) {
+    const bool strings = table.strings && context.dtype(i) == DType::string;
+    if (i >= first && !strings && !allows(table.types, context.dtype(i))) {
       return context.fail(fmt::format("input {} must be {}, got {}", i, name(table.types), to_string(context[i].type)));
     }
     if (i > first) MJ_TRY(context.same_dtype(first, i));
@@ -193,7 +196,11 @@ InferResult infer_pointwise(const PointwiseTable& table, const InferContext& con
 
 Result<void> run_pointwise(const PointwiseTable& table, const void* op, std::span<const Tensor> in, Tensor& out) {
   const DType dtype = in[table.condition ? 1 : 0].dtype();
-  if (dtype == DType::f64) {
+  if (dtype == DType::string) {
+    std::vector<Tensor> operands;
+    for (const Tensor& operand : in) operands.push_back(broadcast_to(operand, out.dims()));
+    table.strings(operands, out);
+  } else if (dtype == DType::f64) {
     run(table.f64, op, in, out);
   } else if (is_float(dtype)) {
     run(table.f32, op, in, out);

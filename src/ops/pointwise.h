@@ -9,6 +9,7 @@
 //   static constexpr bool kCondition = true; x is boolean whatever the others are (where)
 //   static std::optional<Dim> symbolic(std::span<const Dim>);  for shape elements; integers may be negative
 //   static Result<void> check(std::span<const Tensor>);        what the maths cannot take (division by zero)
+//   static void strings(std::span<const Tensor>, Tensor& out); the same for strings, operands as large as the result
 // infer() and reference() of its own replace the general ones (cast).
 //
 // Maths is done in few types: f16, bf16, f8 and f32 in float (rounded once on the way out), f64 in double, signed
@@ -88,6 +89,7 @@ struct PointwiseTable {
   PointwiseMap<int64_t> i64 = nullptr;  // also booleans
   PointwiseMap<uint64_t> u64 = nullptr;
   std::optional<Dim> (*symbolic)(std::span<const Dim> in) = nullptr;
+  void (*strings)(std::span<const Tensor> in, Tensor& out) = nullptr;
 };
 
 InferResult infer_pointwise(const PointwiseTable& table, const InferContext& context);
@@ -116,6 +118,7 @@ constexpr PointwiseTable make_pointwise_table() {
   if constexpr (requires { T::kResult; }) table.result = T::kResult;
   if constexpr (requires { T::kCondition; }) table.condition = T::kCondition;
   if constexpr (requires { &T::symbolic; }) table.symbolic = T::symbolic;
+  if constexpr (requires { &T::strings; }) table.strings = T::strings;
   // Boolean maths works on any number, so bodies in f32 get it as well.
   if constexpr (types != Types::integers) table.f32 = map_elements<T, float>;
   if constexpr (!requires { &T::reference; }) {

@@ -72,12 +72,16 @@ OpInfo make_info() {
   info.onnx = kNames;
   info.get = get_fields<T>;
   info.make = make_from_fields<T>;
+  if constexpr (requires { T::kBoxed; }) info.boxed = T::kBoxed;
+  if constexpr (requires { T::kStrings; }) info.strings = T::kStrings;
+  info.strings |= info.boxed;
   if constexpr (PointwiseOp<T>) {
     info.pointwise = true;
     info.arity = T::kArity;
     info.infer = pointwise_infer<T>;
     info.reference = pointwise_reference<T>;
     info.map_f32 = kPointwiseTable<T>.f32;
+    info.strings |= kPointwiseTable<T>.strings != nullptr;
   } else {
     info.infer = [](const void* op, const InferContext& context) { return static_cast<const T*>(op)->infer(context); };
     info.reference = [](const void* op, std::span<const Tensor> in, std::span<Tensor> out) {

@@ -13,6 +13,7 @@ struct Reshape {
   static constexpr std::string_view kName = "reshape";
   static constexpr OnnxName kOnnx = {.name = "Reshape", .since = 5};
   static constexpr auto kFields = std::tuple{field(1, "allowzero", &Reshape::allowzero)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

@@ -13,6 +13,7 @@ struct ReshapeTo {
 
   static constexpr std::string_view kName = "reshape_to";
   static constexpr auto kFields = std::tuple{field(1, "shape", &ReshapeTo::shape)};
+  static constexpr bool kStrings = true;
 
   ReshapeTo bind(const Bindings& symbols) const { return {bind_dims(shape, symbols)}; }
   InferResult infer(const InferContext& context) const {

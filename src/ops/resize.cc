@@ -50,15 +50,16 @@ std::vector<float> size_scales(const Resize& op, std::span<const int64_t> in, st
 
 struct Axis {
   int64_t in, out;
+  float length;  // before `out` was rounded down from it, which is what ONNX means by the length of the result
   float scale, roi_start, roi_end;
 };
 
 // In f32, as every implementation of ONNX does it: a more exact place would round to another neighbour.
 float coordinate(const Resize& op, const Axis& a, float o) {
   const std::string& mode = op.coordinate_transformation_mode;
-  const auto in = static_cast<float>(a.in), out = static_cast<float>(a.out);
+  const auto in = static_cast<float>(a.in), out = static_cast<float>(a.out), length = a.length;
   if (mode == "asymmetric") return o / a.scale;
-  if (mode == "align_corners") return a.out == 1 ? 0 : o * (in - 1) / (out - 1);
+  if (mode == "align_corners") return a.out == 1 ? 0 : o * (in - 1) / (length - 1);
   if (mode == "pytorch_half_pixel") return a.out == 1 ? 0 : (o + 0.5f) / a.scale - 0.5f;
   if (mode == "tf_half_pixel_for_nn") return (o + 0.5f) / a.scale;
   if (mode == "half_pixel_symmetric") {
@@ -67,7 +68,7 @@ float coordinate(const Resize& op, const Axis& a, float o) {
   }
   if (mode == "tf_crop_and_resize") {
     if (a.out == 1) return 0.5f * (a.roi_start + a.roi_end) * (in - 1);
-    return a.roi_start * (in - 1) + o * (a.roi_end - a.roi_start) * (in - 1) / (out - 1);
+    return a.roi_start * (in - 1) + o * (a.roi_end - a.roi_start) * (in - 1) / (length - 1);
   }
   return (o + 0.5f) / a.scale - 0.5f;
 }
@@ -197,7 +198,8 @@ Result<std::vector<ResizePass>> resize_passes(const Resize& op, std::span<const 
   }
   std::vector<ResizePass> passes;
   for (size_t i = 0; i < at.size(); ++i) {
-    Axis axis{in[0].dims()[at[i]], out_dims[at[i]], scales[i], 0, 1};
+    Axis axis{in[0].dims()[at[i]], out_dims[at[i]], static_cast<float>(out_dims[at[i]]), scales[i], 0, 1};
+    if (!given(3)) axis.length = scales[i] * static_cast<float>(axis.in);
     if (roi.size() == 2 * at.size()) {
       axis.roi_start = static_cast<float>(roi[i]);
       axis.roi_end = static_cast<float>(roi[at.size() + i]);

@@ -13,6 +13,7 @@ struct ShapeOf {
   static constexpr std::string_view kName = "shape";
   static constexpr OnnxName kOnnx = {.name = "Shape", .since = 1};
   static constexpr auto kFields = std::tuple{field(1, "start", &ShapeOf::start), field(2, "end", &ShapeOf::end)};
+  static constexpr bool kStrings = true;
 
   // [first, last) within the rank.
   std::pair<int64_t, int64_t> range(int64_t rank) const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// shift_right(x, y) = x >> y, 0 where y is the width or more
+// shift_right(x, y) = x >> y, the sign coming in from the left; where y is negative, or the width or more, all of it
+// has
 #include "ops/register.h"
 
 namespace mj {
@@ -13,7 +14,8 @@ struct ShiftRight {
 
   template <class T>
   T operator()(T x, T y) const {
-    return static_cast<uint64_t>(y) < 64 ? static_cast<T>(x >> y) : T{0};
+    if (static_cast<uint64_t>(y) < 64) return static_cast<T>(x >> y);
+    return x < T{0} ? static_cast<T>(-1) : T{0};
   }
 };
 MJ_REGISTER_OP(ShiftRight)

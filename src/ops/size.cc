@@ -8,6 +8,7 @@ struct SizeOf {
   static constexpr std::string_view kName = "size";
   static constexpr OnnxName kOnnx = {.name = "Size", .since = 1};
   static constexpr auto kFields = std::tuple{};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

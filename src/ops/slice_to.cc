@@ -14,6 +14,7 @@ struct SliceTo {
   static constexpr std::string_view kName = "slice_to";
   static constexpr auto kFields = std::tuple{field(1, "axes", &SliceTo::axes), field(2, "starts", &SliceTo::starts),
                                              field(3, "ends", &SliceTo::ends), field(4, "steps", &SliceTo::steps)};
+  static constexpr bool kStrings = true;
 
   SliceTo bind(const Bindings& symbols) const {
     return {axes, bind_dims(starts, symbols), bind_dims(ends, symbols), steps};

@@ -15,6 +15,7 @@ struct Split {
   static constexpr std::string_view kName = "split";
   static constexpr auto kFields = std::tuple{field(1, "axis", &Split::axis), field(2, "sizes", &Split::sizes),
                                              field(3, "num_outputs", &Split::num_outputs)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

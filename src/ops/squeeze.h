@@ -11,6 +11,7 @@ struct Squeeze {
 
   static constexpr std::string_view kName = "squeeze";
   static constexpr auto kFields = std::tuple{field(1, "axes", &Squeeze::axes)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

@@ -9,6 +9,7 @@ struct Tile {
   static constexpr std::string_view kName = "tile";
   static constexpr OnnxName kOnnx = {.name = "Tile", .since = 6};
   static constexpr auto kFields = std::tuple{};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

@@ -12,6 +12,7 @@ struct Transpose {
   static constexpr std::string_view kName = "transpose";
   static constexpr OnnxName kOnnx = {.name = "Transpose", .since = 1};
   static constexpr auto kFields = std::tuple{field(1, "perm", &Transpose::perm)};
+  static constexpr bool kStrings = true;
 
   std::vector<int64_t> order(int64_t rank) const;  // perm, or the reversal
   InferResult infer(const InferContext& context) const;

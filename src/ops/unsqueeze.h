@@ -11,6 +11,7 @@ struct Unsqueeze {
 
   static constexpr std::string_view kName = "unsqueeze";
   static constexpr auto kFields = std::tuple{field(1, "axes", &Unsqueeze::axes)};
+  static constexpr bool kStrings = true;
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;

@@ -17,6 +17,11 @@ struct Where {
   T operator()(T x, T y, T z) const {
     return x != 0 ? y : z;
   }
+  static void strings(std::span<const Tensor> in, Tensor& out) {
+    for (size_t i = 0; i < out.string_data().size(); ++i) {
+      out.mutable_string_data()[i] = in[in[0].data<bool>()[i] ? 1 : 2].string_data()[i];
+    }
+  }
   static std::optional<Dim> symbolic(std::span<const Dim> x) {
     if (x[0].constant()) return *x[0].constant() != 0 ? x[1] : x[2];
     return mj::equal(x[1], x[2]) == Tri::yes ? std::optional(x[1]) : std::nullopt;
