@@ -23,10 +23,13 @@
 namespace mj {
 
 // A dense row-major array somewhere in memory. Not owned. An absent or packed-away input has dtype none and no data.
+// Strings, sequences and optionals have no bytes to point at: `value` holds them (an optional may be absent there), and
+// only the reference row is given them.
 struct TensorRef {
   void* data = nullptr;
   std::span<const int64_t> dims;
   DType dtype = DType::none;
+  const Tensor* value = nullptr;
 
   bool present() const { return dtype != DType::none; }
   int64_t size() const {

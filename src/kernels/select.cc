@@ -26,6 +26,10 @@ std::vector<const SelectRow*> rows_of(std::string_view family) {
   return rows;
 }
 
+std::vector<const SelectRow*> rows_for(const Problem& problem) {
+  return rows_of(boxed(problem) ? "any" : family(problem));
+}
+
 std::vector<std::string> one_config(const Problem&, const Target&) { return {""}; }
 std::optional<double> no_estimate(const Problem&, const Target&, const Bindings&) { return std::nullopt; }
 Result<Packed> pack_nothing(const Problem&, const Target&, std::string_view, std::span<const Tensor>) {

@@ -46,6 +46,8 @@ struct SelectRow {
 std::span<const SelectRow* const> all_select_rows();
 // The rows of a family in order of preference; the reference row is always last.
 std::vector<const SelectRow*> rows_of(std::string_view family);
+// Those of the problem's family; the reference alone where there are no bytes to give to others.
+std::vector<const SelectRow*> rows_for(const Problem& problem);
 
 // Defaults for rows that need nothing special.
 std::vector<std::string> one_config(const Problem&, const Target&);

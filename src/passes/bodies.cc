@@ -85,6 +85,7 @@ std::string why_not_in_body(const Graph& graph, const Node& node) {
   for (ValueId id : node.inputs) {
     if (id == kAbsent) return "an input is absent";
     const DType dtype = graph.type(id).dtype;
+    if (!graph.type(id).is_tensor()) return "an input is no tensor";
     if (dtype != DType::f32 && dtype != DType::boolean) return fmt::format("an input is {}", name(dtype));
   }
   if (node.op && !node.op.info().map_f32) return fmt::format("{} has no f32 form", node.op.name());

@@ -25,7 +25,7 @@ namespace {
 using Symbols = std::set<std::string>;
 
 void add_symbols(const Type& type, Symbols& symbols) {
-  if (!type.shape) return;
+  if (!type.shape || !type.is_tensor()) return;
   for (const Dim& dim : *type.shape) symbols.merge(dim.symbols());
 }
 

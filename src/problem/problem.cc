@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/hash64.h"
@@ -36,11 +37,19 @@ std::string shape_text(const Shape& shape, Renames& renames) {
 
 std::string operand_text(const Operand& operand, Renames& renames) {
   if (operand.dtype == DType::none) return "_";
-  return fmt::format("{}{}{}", operand.constant ? "const " : "", name(operand.dtype),
-                     shape_text(operand.shape, renames));
+  const std::string_view open[] = {"", "seq(", "opt(", "opt(seq("}, close[] = {"", ")", ")", "))"};
+  const auto kind = static_cast<size_t>(operand.kind);
+  return fmt::format("{}{}{}{}{}", operand.constant ? "const " : "", open[kind], name(operand.dtype),
+                     shape_text(operand.shape, renames), close[kind]);
 }
 
 }  // namespace
+
+bool boxed(const Problem& problem) {
+  const auto is_boxed = [](const Operand& operand) { return operand.type().boxed(); };
+  return std::any_of(problem.inputs.begin(), problem.inputs.end(), is_boxed) ||
+         std::any_of(problem.outputs.begin(), problem.outputs.end(), is_boxed);
+}
 
 std::string family(const Problem& problem) {
   if (!problem.op || problem.op.info().pointwise) return "pointwise";

@@ -19,7 +19,9 @@ struct Operand {
   DType dtype = DType::none;  // none: an optional input that is absent
   Shape shape;
   bool constant = false;  // known at build time: may be packed
+  Type::Kind kind = Type::Kind::tensor;
 
+  Type type() const { return {kind, dtype, shape}; }
   bool operator==(const Operand&) const = default;
 };
 
@@ -32,6 +34,8 @@ struct Problem {
   bool operator==(const Problem&) const = default;
 };
 
+// Has it operands without bytes of their own (Type::boxed)? Only the reference row takes them.
+bool boxed(const Problem& problem);
 // The family whose rows compute it: "conv", "gemm", "pointwise", ... (the anchor's operator decides).
 std::string family(const Problem& problem);
 // One line; the same text for the same problem. Symbols are renamed to $0, $1, ... in order of appearance, so that two

@@ -134,6 +134,10 @@ Result<std::vector<int64_t>> dims_of(const mj_tensor& tensor, const std::string&
 
 Result<Tensor> input_of(const mj_tensor& tensor, const Port& port) {
   auto bad = [&](std::string_view why) { return error(ErrorCode::usage, "input '{}': {}", port.name, why); };
+  if (!port.type.is_tensor()) {
+    return error(ErrorCode::unsupported, "input '{}' is {}: sequences and optionals do not cross the C interface",
+                 port.name, to_string(port.type));
+  }
   MJ_ASSIGN(std::vector<int64_t> dims, dims_of(tensor, port.name));
   if (tensor.dtype <= 0 || tensor.dtype >= kDTypeCount) return bad(fmt::format("{} is no element type", tensor.dtype));
   const auto dtype = static_cast<DType>(tensor.dtype);
@@ -160,6 +164,10 @@ Result<void> fill_port(const std::vector<Port>& ports, const std::vector<std::ve
   MJ_TRY(check_struct(out, "port"));
   if (index >= ports.size()) return error(ErrorCode::usage, "port {} of {}", index, ports.size());
   const Port& port = ports[index];
+  if (!port.type.is_tensor()) {
+    return error(ErrorCode::unsupported, "port '{}' is {}: sequences and optionals do not cross the C interface",
+                 port.name, to_string(port.type));
+  }
   if (port.type.rank() > MJ_MAX_RANK) {
     return error(ErrorCode::unsupported, "port '{}': rank {} is above {}", port.name, port.type.rank(), MJ_MAX_RANK);
   }
@@ -206,6 +214,9 @@ Result<EngineOptions> options_of(const mj_load_options* options) {
 }
 
 Result<void> describe(const Tensor& result, mj_tensor& out, const std::string& name) {
+  if (!result.present() || result.is_sequence()) {
+    return error(ErrorCode::unsupported, "output '{}': sequences and optionals do not cross the C interface", name);
+  }
   if (result.rank() > MJ_MAX_RANK) {
     return error(ErrorCode::unsupported, "output '{}': rank {} is above {}", name, result.rank(), MJ_MAX_RANK);
   }

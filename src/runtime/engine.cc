@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/engine.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace mj {
 namespace {
@@ -20,6 +20,26 @@ bool inside(const Profile& profile, const Bindings& symbols) {
     if (at != symbols.end() && (at->second < range.min || at->second > range.max)) return false;
   }
   return true;
+}
+
+// Is it of the port's type, as far as no symbol is concerned?
+Result<void> check_kind(const Tensor& input, const Port& port) {
+  const Type& type = port.type;
+  const auto wrong = [&](std::string_view got) {
+    return model_error("input '{}': got {}, expected {}", port.name, got, to_string(type));
+  };
+  if (!input.present() && type.is_optional()) return {};
+  const bool want_sequence = type.required().is_sequence();
+  if (input.dtype() != type.dtype) return wrong(name(input.dtype()));
+  if (input.is_sequence() != want_sequence) return wrong(want_sequence ? "one tensor" : "a sequence");
+  const std::vector<Tensor> items = want_sequence ? input.items() : std::vector<Tensor>{input};
+  for (size_t i = 0; i < items.size() && type.shape && !type.is_tensor(); ++i) {
+    const std::vector<int64_t>& dims = items[i].dims();
+    bool fits = dims.size() == type.shape->size();
+    for (size_t d = 0; fits && d < dims.size(); ++d) fits = (*type.shape)[d].constant().value_or(dims[d]) == dims[d];
+    if (!fits) return wrong(fmt::format("[{}] at {}", fmt::join(dims, ","), i));
+  }
+  return {};
 }
 
 }  // namespace
@@ -73,10 +93,8 @@ Result<void> Engine::check_inputs(std::span<const Tensor> inputs) const {
   Bindings symbols;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Port& port = this->inputs()[i];
-    if (inputs[i].dtype() != port.type.dtype) {
-      return model_error("input '{}': got {}, expected {}", port.name, name(inputs[i].dtype()), to_string(port.type));
-    }
-    if (port.type.shape)
+    MJ_TRY(check_kind(inputs[i], port));
+    if (port.type.shape && port.type.is_tensor())
       MJ_TRY(bind_shape(*port.type.shape, inputs[i].dims(), fmt::format("input '{}'", port.name), symbols));
   }
   const std::vector<Profile>& profiles = file_.manifest.profiles;

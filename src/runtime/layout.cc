@@ -116,7 +116,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const PlanTensor& input = plan.tensors[static_cast<size_t>(plan.inputs[i])];
     layout.dims[static_cast<size_t>(plan.inputs[i])] = input_dims[i];
-    if (input.shape)
+    layout.late[static_cast<size_t>(plan.inputs[i])] = !input.type().is_tensor();
+    if (input.shape && input.type().is_tensor())
       MJ_TRY(bind_shape(*input.shape, input_dims[i], fmt::format("input '{}'", input.name), layout.symbols));
   }
   std::vector<bool> is_input(tensors, false);
@@ -129,7 +130,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       continue;
     }
     const bool known =
-        tensor.shape && std::all_of(tensor.shape->begin(), tensor.shape->end(), [&](const Dim& dim) {
+        tensor.shape && tensor.type().is_tensor() &&
+        std::all_of(tensor.shape->begin(), tensor.shape->end(), [&](const Dim& dim) {
           const std::set<std::string> symbols = dim.symbols();
           return std::all_of(symbols.begin(), symbols.end(), [&](const auto& s) { return layout.symbols.contains(s); });
         });
@@ -175,7 +177,7 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   for (size_t i = 0; i < tensors; ++i) {
     if (plan.tensors[i].kind != PlanTensor::Kind::temporary || first[i] == kNever) continue;
     const bool by_branch = plan.steps[static_cast<size_t>(first[i])].kind == Step::Kind::branch;
-    if (layout.late[i] || by_branch || !options.reuse_memory || plan.tensors[i].dtype == DType::string) {
+    if (layout.late[i] || by_branch || !options.reuse_memory || plan.tensors[i].boxed()) {
       layout.offset[i] = Layout::kLate;
       if (last[i] < static_cast<int>(steps))
         layout.release[static_cast<size_t>(last[i])].push_back(static_cast<int>(i));

@@ -17,7 +17,7 @@ struct Layout {
 
   Bindings symbols;                        // that the inputs bind
   std::vector<std::vector<int64_t>> dims;  // of each tensor; meaningless while late
-  std::vector<bool> late;                  // dims known only when its step has run
+  std::vector<bool> late;                  // dims known only when its step has run; sequences and optionals always
   std::vector<int64_t> offset;             // of each root tensor in the arena, or kLate, kElsewhere, kOutput
   std::vector<std::vector<int>> release;   // heap tensors that nobody needs after a step
   std::vector<int64_t> workspace_offset;   // of each step

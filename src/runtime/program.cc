@@ -6,11 +6,8 @@ namespace {
 
 Result<std::unique_ptr<Kernel>> make_kernel(const Step& step, Isa isa) {
   const std::string place = step.origin.empty() ? to_string(step.problem.op) : step.origin[0];
-  for (const std::vector<Operand>* operands : {&step.problem.inputs, &step.problem.outputs}) {
-    for (const Operand& operand : *operands) {
-      if (operand.dtype != DType::string) continue;
-      return error(ErrorCode::unsupported, "{}: strings can be passed through, not computed with", place);
-    }
+  if (boxed(step.problem) && step.choice.row != "reference") {
+    return model_error("{}: kernel '{}' takes no strings, sequences or optionals", place, step.choice.row);
   }
   const RunRow* row = find_run_row(step.choice.row);
   if (!row || row->version != step.choice.version) {

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/checked.h"
+#include "engine/format/plan_verify.h"
 
 namespace mj {
 namespace {
@@ -32,9 +33,9 @@ Result<Tensor> zeros(const PlanTensor& tensor, std::vector<int64_t> dims) {
 // A view of the caller's memory.
 Result<Tensor> place(const Destination& to, const PlanTensor& tensor, std::vector<int64_t> dims) {
   MJ_ASSIGN(const int64_t bytes, tensor_bytes(tensor.dtype, dims));
-  if (tensor.dtype == DType::string) {
-    return error(ErrorCode::unsupported, "output '{}': strings cannot be written into the caller's memory",
-                 tensor.name);
+  if (tensor.boxed()) {
+    return error(ErrorCode::unsupported, "output '{}': {} cannot be written into the caller's memory", tensor.name,
+                 to_string(tensor.type()));
   }
   if (bytes > to.bytes) {
     return error(ErrorCode::usage, "output '{}': {} bytes, the memory given has {}", tensor.name, bytes, to.bytes);
@@ -106,8 +107,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
   frame.late.resize(tensors);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto id = static_cast<size_t>(plan.inputs[i]);
-    frame.heap[id] = inputs[i];
-    frame.refs[id] = {const_cast<void*>(inputs[i].raw()), frame.heap[id].dims(), inputs[i].dtype()};
+    place_on_heap(id, inputs[i], frame);
   }
   outputs.resize(plan.outputs.size());
   CHECK(options.destinations.empty() || options.destinations.size() == plan.outputs.size(),
@@ -138,6 +138,12 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
     const auto root = static_cast<size_t>(program_->root(static_cast<int>(i)));
     TensorRef ref{nullptr, layout->dims[i], tensor.dtype};
     const PlanTensor& origin = plan.tensors[root];
+    if (tensor.boxed()) {
+      const bool given = origin.kind == PlanTensor::Kind::constant || origin.kind == PlanTensor::Kind::input;
+      const Tensor& from = origin.kind == PlanTensor::Kind::constant ? origin.constant : frame.heap[root];
+      if (given) place_on_heap(i, from.reshaped(layout->dims[i]), frame);
+      continue;
+    }
     if (origin.kind == PlanTensor::Kind::constant) {
       ref.data = const_cast<void*>(origin.constant.raw());
     } else if (origin.kind == PlanTensor::Kind::input) {
@@ -172,8 +178,8 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
       if (outputs[i].bytes()) std::memcpy(to.data, ref.data, static_cast<size_t>(outputs[i].bytes()));
       continue;
     }
-    if (ref.dtype == DType::string) {
-      MJ_ASSIGN(outputs[i], tensor(plan.outputs[i], frame));
+    if (ref.value) {
+      outputs[i] = *ref.value;
       continue;
     }
     const bool fits = outputs[i].writable() && outputs[i].dtype() == ref.dtype && outputs[i].dims() == dims_of(ref);
@@ -198,10 +204,13 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
     case Step::Kind::copy: {
       MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
       MJ_ASSIGN(const std::optional<TensorRef> to, output(step.outputs[0], frame));
+      if (from.value) {
+        place_on_heap(static_cast<size_t>(step.outputs[0]), *from.value, frame);
+        break;
+      }
       CHECK(to, "a copy's output is sized before it runs");
-      if (to->dtype == DType::string) {
-        MJ_ASSIGN(frame.heap[static_cast<size_t>(step.outputs[0])], tensor(step.inputs[0], frame));
-      } else if (to->size()) {
+      if (to->size() != from.size()) return model_error("a copy of {} elements to {}", from.size(), to->size());
+      if (to->size()) {
         std::memcpy(to->data, from.data, static_cast<size_t>(to->size() * storage_bytes(to->dtype)));
       }
       break;
@@ -227,38 +236,49 @@ Result<TensorRef> Session::input(int tensor, Frame& frame) {
   const auto at = static_cast<size_t>(tensor);
   if (frame.refs[at].present()) return frame.refs[at];
   const PlanTensor& plan = program_->plan().tensors[at];
-  CHECK(plan.kind == PlanTensor::Kind::alias && plan.shape, "tensor '{}' is read before it is made", plan.name);
+  CHECK(plan.kind == PlanTensor::Kind::alias, "tensor '{}' is read before it is made", plan.name);
+  if (!plan.type().is_tensor()) {
+    MJ_ASSIGN(const TensorRef root, input(program_->root(tensor), frame));
+    place_on_heap(at, *root.value, frame);
+    return frame.refs[at];
+  }
+  CHECK(plan.shape, "alias '{}' has a shape", plan.name);
   if (frame.layout.late[at]) {
     MJ_ASSIGN(frame.late[at], evaluate(*plan.shape, frame.symbols));
   } else {
     frame.late[at] = frame.layout.dims[at];
   }
   MJ_ASSIGN(const TensorRef root, input(program_->root(tensor), frame));
-  frame.refs[at] = {root.data, frame.late[at], plan.dtype};
-  if (root.size() != frame.refs[at].size()) {
+  const TensorRef ref{root.data, frame.late[at], plan.dtype};
+  if (root.size() != ref.size()) {
     return model_error("'{}': {} elements cannot have shape {}", plan.name, root.size(), to_string(*plan.shape));
   }
+  frame.refs[at] = ref;
+  if (root.value) place_on_heap(at, root.value->reshaped(frame.late[at]), frame);
   return frame.refs[at];
 }
 
-// The same as a tensor that views it; absent for kNoTensor.
+// The same as a tensor that views or shares it; absent for kNoTensor.
 Result<Tensor> Session::tensor(int tensor, Frame& frame) {
   MJ_ASSIGN(const TensorRef ref, input(tensor, frame));
-  if (!ref.present()) return Tensor();
-  if (ref.dtype != DType::string) return Tensor::view(ref.dtype, dims_of(ref), ref.data, nullptr);
-  // Strings have no bytes to view; they are shared.
-  const auto root = static_cast<size_t>(program_->root(tensor));
-  const PlanTensor& origin = program_->plan().tensors[root];
-  return (origin.kind == PlanTensor::Kind::constant ? origin.constant : frame.heap[root]).reshaped(dims_of(ref));
+  if (ref.value) return *ref.value;
+  return ref.present() ? Tensor::view(ref.dtype, dims_of(ref), ref.data, nullptr) : Tensor();
 }
 
-// Memory for a step's output; nothing if only running can tell its size.
+void Session::place_on_heap(size_t at, Tensor value, Frame& frame) {
+  const PlanTensor& plan = program_->plan().tensors[at];
+  Tensor& home = frame.heap[at];
+  home = std::move(value);
+  frame.refs[at] = {const_cast<void*>(home.raw()), home.dims(), plan.dtype, plan.boxed() ? &home : nullptr};
+}
+
+// Memory for a step's output; nothing if the step makes it: only running can tell its size, or it has no bytes.
 Result<std::optional<TensorRef>> Session::output(int tensor, Frame& frame) {
   if (tensor == kNoTensor) return std::optional(TensorRef{});
   const auto at = static_cast<size_t>(tensor);
   if (frame.refs[at].present()) return std::optional(frame.refs[at]);
   const PlanTensor& plan = program_->plan().tensors[at];
-  if (!plan.shape) return std::optional<TensorRef>();
+  if (!plan.shape || plan.boxed()) return std::optional<TensorRef>();
   Result<std::vector<int64_t>> dims = frame.layout.late[at] ? evaluate(*plan.shape, frame.symbols)
                                                             : Result<std::vector<int64_t>>(frame.layout.dims[at]);
   if (!dims.ok()) return std::optional<TensorRef>();
@@ -290,6 +310,9 @@ Result<void> Session::run_kernel(size_t index, Frame& frame) {
                                  static_cast<size_t>(frame.layout.workspace_bytes[index]));
   Tensor late_workspace;
   if (any_late) {
+    // What make_layout() has checked for the other steps: the kernel writes no more than its outputs hold.
+    MJ_TRY(verify_dims(program_->plan(), step,
+                       [&](int id) { return std::optional(frame.refs[static_cast<size_t>(id)].dims); }));
     late_workspace = Tensor::zeros(DType::u8, {kernel.workspace_bytes(inputs, outputs, pool_.threads())});
     workspace = std::as_writable_bytes(late_workspace.mutable_data<uint8_t>());
   }
@@ -330,7 +353,11 @@ Result<void> Session::store_late(const Step& step, std::vector<Tensor> results, 
     if (step.outputs[i] == kNoTensor) continue;
     const auto at = static_cast<size_t>(step.outputs[i]);
     const PlanTensor& tensor = program_->plan().tensors[at];
-    if (tensor.shape) {
+    const bool absent = tensor.type().is_optional() && !results[i].present();
+    if (!absent && results[i].dtype() != tensor.dtype) {
+      return model_error("'{}': got {}, expected {}", tensor.name, name(results[i].dtype()), to_string(tensor.type()));
+    }
+    if (tensor.shape && tensor.type().is_tensor()) {
       MJ_TRY(bind_shape(*tensor.shape, results[i].dims(), fmt::format("'{}'", tensor.name), frame.symbols));
     }
     const TensorRef planned = frame.refs[at];
@@ -339,8 +366,7 @@ Result<void> Session::store_late(const Step& step, std::vector<Tensor> results, 
       std::memcpy(planned.data, results[i].raw(), static_cast<size_t>(results[i].bytes()));
       continue;
     }
-    frame.heap[at] = std::move(results[i]);
-    frame.refs[at] = {const_cast<void*>(frame.heap[at].raw()), frame.heap[at].dims(), frame.heap[at].dtype()};
+    place_on_heap(at, std::move(results[i]), frame);
   }
   return {};
 }

@@ -49,6 +49,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Inputs in the order of plan.inputs, with the plan's dtypes. `outer` holds symbols of an enclosing plan.
+  // Sequences come and go as such; their items are shared and must own their bytes. An optional may be absent.
   // Where outputs[i] is present and of the right size, that memory is written; otherwise it is allocated.
   Result<void> run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options = {},
                    const Bindings& outer = {});
@@ -72,6 +73,7 @@ class Session {
   Result<void> store_late(const Step& step, std::vector<Tensor> results, Frame& frame);
   Result<TensorRef> input(int tensor, Frame& frame);
   Result<Tensor> tensor(int tensor, Frame& frame);
+  void place_on_heap(size_t tensor, Tensor value, Frame& frame);
   Result<std::optional<TensorRef>> output(int tensor, Frame& frame);
   Session& branch_session(size_t step, size_t branch);
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/format/plan_verify.h"
 #include "runtime/test_plans.h"
 
 namespace mj {
@@ -118,6 +119,96 @@ TEST_F(SessionTest, SizesFromDataReachLaterSteps) {
     EXPECT_EQ(to_string((*out)[2]), "i64[2] {1, 3}");
   }
   EXPECT_EQ(to_string(run(plan, {floats({1}, {0})}).value()[1]), "i64[0] {}");
+}
+
+// The dims of `at` are not known before it is made; what reads it says that it writes less than it will.
+TEST_F(SessionTest, StepsWithLateInputsAreCheckedBeforeTheyWrite) {
+  PlanBuilder b;
+  const Dim count = Dim::symbol("nonzero"), small = Dim::symbol("K");
+  const int x = b.input("x", {kN}), at = b.temporary(Shape{Dim(1), count}, DType::i64);
+  b.input("y", {small});
+  b.kernel(op("non_zero"), {x}, {at});
+  const int made = b.temporary(Shape{Dim(1), small}, DType::i64);
+  b.kernel(op("neg"), {at}, {made});
+  const Plan plan = b.finish({made});
+  ASSERT_TRUE(verify(plan).ok());
+  const Tensor three = floats({3}, {1, 2, 3});
+  EXPECT_EQ(error_of(plan, {three, floats({1}, {0})}), "neg_2: output 0 is i64[1,1], and the operator gives i64[1,3]");
+  EXPECT_EQ(to_string(run(plan, {three, three}).value()[0]), "i64[1,3] {0, -1, -2}");
+}
+
+TEST_F(SessionTest, AnOperatorThatCountsIsHeldToItsPlan) {
+  PlanBuilder b;
+  const int x = b.input("x", {kN}), at = b.temporary(Shape{Dim(1), Dim(2)}, DType::i64);
+  b.kernel(op("non_zero"), {x}, {at});
+  const Plan plan = b.finish({at});
+  EXPECT_TRUE(run(plan, {floats({3}, {1, 0, 3})}).ok());
+  EXPECT_EQ(error_of(plan, {floats({3}, {1, 2, 3})}), "non_zero_1: non_zero: output 0 has 3 elements, the plan has 2");
+}
+
+const Type kSequence = Type::sequence(Type::tensor(DType::f32, {any_dim()}));
+
+TEST_F(SessionTest, SequencesComeAndGo) {
+  PlanBuilder b;
+  const int s = b.input("s", kSequence), x = b.input("x", {kN});
+  const int longer = b.temporary(kSequence), last = b.temporary(Shape{Dim::symbol("item")});
+  b.kernel(op("sequence_insert"), {s, x}, {longer});
+  b.kernel(op("sequence_at"), {longer, b.constant(Tensor::scalar<int64_t>(-2))}, {last});
+  const Plan plan = b.finish({longer, b.map("neg", {last}), s});
+  ASSERT_TRUE(verify(plan).ok()) << verify(plan).error().message;
+  const Tensor two = Tensor::sequence(DType::f32, {floats({1}, {1}), floats({2}, {2, 3})});
+  for (int round = 0; round < 2; ++round) {
+    const auto out = run(plan, {two, floats({1}, {4})});
+    ASSERT_TRUE(out.ok()) << out.error().message;
+    EXPECT_EQ(to_string((*out)[0]), "seq(f32) {f32[1] {1}, f32[2] {2, 3}, f32[1] {4}}");
+    EXPECT_EQ(to_string((*out)[1]), "f32[2] {-2, -3}");
+    EXPECT_TRUE(identical((*out)[2], two));
+  }
+  EXPECT_EQ(error_of(plan, {Tensor::sequence(DType::f32, {}), floats({1}, {4})}),
+            "sequence_at_2: sequence_at: position -2 is outside a sequence of length 1");
+}
+
+TEST_F(SessionTest, OptionalsMayBeAbsent) {
+  const Type type = Type::tensor(DType::f32, {any_dim()}).as_optional();
+  PlanBuilder b, present, absent;
+  const int x = b.input("x", type), there = b.temporary(Shape{}, DType::boolean);
+  b.kernel(op("optional_has_element"), {x}, {there});
+  const int taken = present.temporary(Shape{Dim::symbol("item")});
+  present.kernel(op("optional_get_element"), {present.input("x", type)}, {taken});
+  absent.input("x", type);
+  const int result = b.temporary(Shape{Dim::symbol("if")});
+  b.branch({there, x}, {result}, present.finish({taken}), absent.finish({absent.constant(floats({1}, {7}))}));
+  const Plan plan = b.finish({result, x});
+  ASSERT_TRUE(verify(plan).ok()) << verify(plan).error().message;
+  const auto with = run(plan, {floats({2}, {1, 2})}), without = run(plan, {Tensor()});
+  ASSERT_TRUE(with.ok() && without.ok());
+  EXPECT_EQ(to_string((*with)[0]), "f32[2] {1, 2}");
+  EXPECT_EQ(to_string((*without)[0]), "f32[1] {7}");
+  EXPECT_FALSE((*without)[1].present());
+}
+
+TEST_F(SessionTest, StringsAreGathered) {
+  PlanBuilder b;
+  const int x = b.input("x", {kN}, DType::string), y = b.temporary(Shape{kN}, DType::string);
+  const int both = b.temporary(Shape{kN * 2}, DType::string);
+  b.kernel(op("concat"), {x, x}, {both});
+  b.copy(x, y);
+  const Plan plan = b.finish({both, b.alias(both, {Dim(2), kN}), y});
+  const auto out = run(plan, {Tensor::strings({1}, {"a"})});
+  ASSERT_TRUE(out.ok()) << out.error().message;
+  EXPECT_EQ(to_string((*out)[0]), "string[2] {\"a\", \"a\"}");
+  EXPECT_EQ(to_string((*out)[1]), "string[2,1] {\"a\", \"a\"}");
+  EXPECT_EQ(to_string((*out)[2]), "string[1] {\"a\"}");
+}
+
+TEST_F(SessionTest, OnlyTheReferenceTakesSequences) {
+  PlanBuilder b;
+  const int s = b.input("s", kSequence), n = b.temporary(Shape{}, DType::i64);
+  b.kernel(op("sequence_length"), {s}, {n});
+  b.plan.steps[0].choice.row = "transpose";
+  const auto program = Program::make(std::make_shared<const Plan>(b.finish({n})), Isa::portable);
+  ASSERT_FALSE(program.ok());
+  EXPECT_EQ(program.error().message, "sequence_length_1: kernel 'transpose' takes no strings, sequences or optionals");
 }
 
 TEST_F(SessionTest, TensorsOfUnknownRankLiveOnTheHeap) {

@@ -23,6 +23,18 @@ class PlanBuilder {
     plan.tensors.back().constant = std::move(value);
     return id;
   }
+  // Sequences, optionals.
+  int input(const std::string& name, const Type& type) {
+    const int id = add(name, PlanTensor::Kind::input, type.dtype, type.shape);
+    plan.tensors.back().form = type.kind;
+    plan.inputs.push_back(id);
+    return id;
+  }
+  int temporary(const Type& type) {
+    const int id = temporary(type.shape, type.dtype);
+    plan.tensors.back().form = type.kind;
+    return id;
+  }
   int temporary(std::optional<Shape> shape, DType dtype = DType::f32) {
     return add("t" + std::to_string(plan.tensors.size()), PlanTensor::Kind::temporary, dtype, std::move(shape));
   }
@@ -83,7 +95,8 @@ class PlanBuilder {
   Operand operand(int id) const {
     if (id == kNoTensor) return {};
     const PlanTensor& tensor = plan.tensors[static_cast<size_t>(id)];
-    return {tensor.dtype, tensor.shape.value_or(Shape{Dim::symbol("?")}), tensor.kind == PlanTensor::Kind::constant};
+    return {tensor.dtype, tensor.shape.value_or(Shape{any_dim()}), tensor.kind == PlanTensor::Kind::constant,
+            tensor.form};
   }
 };
 

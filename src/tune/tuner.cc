@@ -64,7 +64,7 @@ std::string Tuner::key(const Problem& problem) const {
     }
   }
   std::string rows;
-  for (const SelectRow* row : rows_of(family(problem)))
+  for (const SelectRow* row : rows_for(problem))
     rows += fmt::format("{}{}/{}", rows.empty() ? "" : " ", row->name, row->version);
   return fmt::format("{} @ [{}] on {} threads={} onednn={} rows=({}) {}", to_string(problem), sizes,
                      options_.target.name(), options_.target.threads, options_.target.onednn, rows, options_.forced);
@@ -74,7 +74,7 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
   std::vector<Option> found;
   const std::string& forced = options_.forced;
   const std::string own = family(problem) + ":";
-  for (const SelectRow* row : rows_of(family(problem))) {
+  for (const SelectRow* row : rows_for(problem)) {
     const bool is_reference = row->family == "any";
     Refusal refusal = row->refuses(problem, options_.target);
     if (!refusal && !is_reference && forced.starts_with("-") &&
@@ -153,7 +153,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
   const SelectRow* row = nullptr;
   if (std::optional<Choice> cached = cache_.find(key)) {
     // A cache is a file that anyone may have edited: only what the row itself offers is believed.
-    for (const SelectRow* candidate : rows_of(family(problem))) {
+    for (const SelectRow* candidate : rows_for(problem)) {
       if (candidate->name != cached->row || candidate->version != cached->version) continue;
       if (candidate->refuses(problem, options_.target)) continue;
       const std::vector<std::string> configs = candidate->configs(problem, options_.target);
@@ -184,7 +184,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
     const Candidate& best = choice.candidates[0];
     choice.row = best.row;
     choice.config = best.config;
-    for (const SelectRow* candidate : rows_of(family(problem))) {
+    for (const SelectRow* candidate : rows_for(problem)) {
       if (candidate->name == best.row) row = candidate;
     }
     choice.version = row->version;

@@ -32,6 +32,7 @@ class Lowering {
     tensor.name = value.name;
     tensor.kind = kind;
     tensor.dtype = value.type().dtype;
+    tensor.form = value.type().kind;
     tensor.shape = value.type().shape;
     tensor.alias_of = alias_of;
     if (kind == PlanTensor::Kind::constant) tensor.constant = value.info.constant;
@@ -49,7 +50,7 @@ class Lowering {
   }
 
   void bind_symbols(const Type& type) {
-    if (!type.shape) return;
+    if (!type.shape || !type.is_tensor()) return;
     for (const Dim& dim : *type.shape) bound_.merge(dim.symbols());
   }
 
@@ -58,7 +59,8 @@ class Lowering {
     if (!node.op || !node.epilogue.empty()) return false;
     if (std::find(kAliases.begin(), kAliases.end(), node.op.name()) == kAliases.end()) return false;
     const Type& type = graph_.type(node.outputs[0]);
-    if (!type.shape || type.kind != Type::Kind::tensor) return false;
+    if (!type.is_tensor()) return true;
+    if (!type.shape) return false;
     for (const Dim& dim : *type.shape) {
       for (const std::string& symbol : dim.symbols()) {
         if (!bound_.contains(symbol)) return false;
@@ -120,7 +122,8 @@ class Lowering {
 Operand operand_of(const Graph& graph, ValueId id) {
   if (id == kAbsent) return {};
   const Value& value = graph.value(id);
-  return {value.type().dtype, value.type().shape.value_or(Shape{Dim::symbol("?")}), value.is_constant()};
+  const Type& type = value.type();
+  return {type.dtype, type.shape.value_or(Shape{any_dim()}), value.is_constant(), type.kind};
 }
 
 }  // namespace

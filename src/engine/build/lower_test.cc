@@ -45,6 +45,20 @@ TEST(Lower, ReshapesCostNothing) {
   EXPECT_EQ(to_string(*alias.shape), "[1,2,3]");
 }
 
+TEST(Lower, SequencesKeepTheirKind) {
+  const Plan plan = lower_text(R"(graph (%s: seq(f32["?"]), %x: f32[N]) {
+    %t = sequence_insert(%s, %x)
+    %u = identity(%t)
+    return %u
+  })");
+  ASSERT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(to_string(tensor(plan, plan.inputs[0]).type()), "seq(f32[\"?\"])");
+  EXPECT_EQ(to_string(tensor(plan, plan.outputs[0]).type()), "seq(f32[\"?\"])");
+  EXPECT_EQ(tensor(plan, plan.outputs[0]).kind, PlanTensor::Kind::alias);
+  EXPECT_EQ(plan.steps[0].problem.outputs[0].kind, Type::Kind::sequence);
+  EXPECT_EQ(to_string(plan.steps[0].problem), "sequence_insert (seq(f32[\"$0\"]), f32[\"$1\"]) -> (seq(f32[\"$0\"]))");
+}
+
 TEST(Lower, AReshapeWhoseSizeOnlyRunningTellsIsAStep) {
   const Plan plan = lower_text(R"(graph (%x: f32[N], %s: i64[2]) {
     %y = reshape(%x, %s)

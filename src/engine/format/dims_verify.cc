@@ -20,7 +20,9 @@ class DimsVerifier {
     }
     for (const Step& step : plan_.steps) {
       if (step.kind != Step::Kind::kernel) continue;
-      auto result = check_kernel(step);
+      auto result = verify_dims(plan_, step, [&](int id) {
+        return known(id) ? std::optional(std::span<const int64_t>(dims_[static_cast<size_t>(id)])) : std::nullopt;
+      });
       if (!result.ok()) return result.error().in(step.origin.empty() ? "a step" : step.origin.front());
     }
     return {};
@@ -28,11 +30,6 @@ class DimsVerifier {
 
  private:
   bool known(int id) const { return id != kNoTensor && !late_[static_cast<size_t>(id)]; }
-  Type type(int id) const {
-    const auto at = static_cast<size_t>(id);
-    return Type::tensor(plan_.tensors[at].dtype, Shape(dims_[at].begin(), dims_[at].end()));
-  }
-
   Result<void> check_alias(size_t i) const {
     const PlanTensor& tensor = plan_.tensors[i];
     if (tensor.kind != PlanTensor::Kind::alias || !known(static_cast<int>(i)) || !known(tensor.alias_of)) return {};
@@ -42,32 +39,39 @@ class DimsVerifier {
     return model_error("{} elements cannot have the shape [{}]", theirs, fmt::join(dims_[i], ","));
   }
 
-  Result<void> check_kernel(const Step& step) const {
-    std::vector<ValueInfo> inputs(step.inputs.size());
-    std::vector<Type> outputs(step.outputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const int id = step.inputs[i];
-      const Operand& operand = step.problem.inputs[i];
-      if (id == kNoTensor) {
-        if (operand.dtype != DType::none) inputs[i].type = Type::tensor(operand.dtype, operand.shape);
-        continue;
-      }
-      if (!known(id)) return {};  // nothing can be said before the step that makes it has run
-      inputs[i].type = type(id);
-      inputs[i].constant = plan_.tensors[static_cast<size_t>(id)].constant;
-    }
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (known(step.outputs[i])) outputs[i] = type(step.outputs[i]);
-    }
-    return verify(step.problem, inputs, outputs);
-  }
-
   const Plan& plan_;
   const std::span<const std::vector<int64_t>> dims_;
   const std::vector<bool>& late_;
 };
 
 }  // namespace
+
+Result<void> verify_dims(const Plan& plan, const Step& step, KnownDims dims) {
+  const auto type = [&](int id) -> std::optional<Type> {
+    const PlanTensor& tensor = plan.tensors[static_cast<size_t>(id)];
+    if (!tensor.type().is_tensor()) return tensor.type();
+    const auto known = dims(id);
+    return known ? std::optional(Type::tensor(tensor.dtype, Shape(known->begin(), known->end()))) : std::nullopt;
+  };
+  std::vector<ValueInfo> inputs(step.inputs.size());
+  std::vector<Type> outputs(step.outputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const int id = step.inputs[i];
+    if (id == kNoTensor) {
+      const Operand& operand = step.problem.inputs[i];
+      if (operand.dtype != DType::none) inputs[i].type = operand.type();
+      continue;
+    }
+    const std::optional<Type> known = type(id);
+    if (!known) return {};
+    inputs[i].type = *known;
+    inputs[i].constant = plan.tensors[static_cast<size_t>(id)].constant;
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (step.outputs[i] != kNoTensor) outputs[i] = type(step.outputs[i]).value_or(Type());
+  }
+  return verify(step.problem, inputs, outputs);
+}
 
 Result<void> verify_dims(const Plan& plan, std::span<const std::vector<int64_t>> dims, const std::vector<bool>& late) {
   return DimsVerifier(plan, dims, late).run();

@@ -84,9 +84,9 @@ const Mistake kMistakes[] = {
        plan(m).inputs = {0, 0};
      }},
     {"is no input or stands there twice", [](Manifest& m) { plan(m).inputs = {9}; }},
-    {"output list: tensor 99 of 8", [](Manifest& m) { plan(m).outputs[0] = 99; }},
-    {"output list: tensor -1 of 8", [](Manifest& m) { plan(m).outputs[0] = -1; }},
-    {"input: tensor -2 of 8", [](Manifest& m) { plan(m).steps[0].inputs[0] = -2; }},
+    {"output list: tensor 99 of 9", [](Manifest& m) { plan(m).outputs[0] = 99; }},
+    {"output list: tensor -1 of 9", [](Manifest& m) { plan(m).outputs[0] = -1; }},
+    {"input: tensor -2 of 9", [](Manifest& m) { plan(m).steps[0].inputs[0] = -2; }},
     {"is used before it is made", [](Manifest& m) { std::swap(plan(m).steps[1], plan(m).steps[2]); }},
     {"cannot be written or is written twice", [](Manifest& m) { plan(m).steps[2].outputs = {2}; }},
     {"cannot be written or is written twice", [](Manifest& m) { plan(m).steps[0].outputs = {0}; }},
@@ -116,6 +116,16 @@ const Mistake kMistakes[] = {
      [](Manifest& m) {
        Body& body = plan(m).steps[0].problem.epilogue;
        body = {{DType::f32, DType::f32}, {{op("relu"), {0}, DType::f32}}, {2}};
+     }},
+    {"its problem has seq(f32[N,3]) where tensor 8 ('parts') is f32[N,3]",
+     [](Manifest& m) { plan(m).tensors[8].form = Type::Kind::tensor; }},
+    {"output 0 is opt(f32[N,3]), and the operator gives seq(f32[N,3])",
+     [](Manifest& m) { plan(m).tensors[8].form = plan(m).steps[4].problem.outputs[0].kind = Type::Kind::optional; }},
+    {"cannot be an alias of", [](Manifest& m) { plan(m).tensors[3].form = Type::Kind::sequence; }},
+    {"a constant cannot be seq(string[2])", [](Manifest& m) { plan(m).tensors[7].form = Type::Kind::sequence; }},
+    {"nothing binds symbol 'M'",
+     [](Manifest& m) {
+       plan(m).tensors[8].shape = plan(m).steps[4].problem.outputs[0].shape = Shape{Dim::symbol("M"), Dim(3)};
      }},
     {"it names no kernel", [](Manifest& m) { plan(m).steps[0].choice.row.clear(); }},
     {"it copies", [](Manifest& m) { plan(m).steps[2].inputs = {3}; }},

@@ -26,10 +26,7 @@ Result<void> check_target(const Manifest& manifest, const Plan& plan) {
     return model_error("its plan has {} inputs and {} outputs, the engine {} and {}", plan.inputs.size(),
                        plan.outputs.size(), manifest.inputs.size(), manifest.outputs.size());
   }
-  const auto type_of = [&](int id) {
-    const PlanTensor& tensor = plan.tensors[static_cast<size_t>(id)];
-    return Type{Type::Kind::tensor, tensor.dtype, tensor.shape};
-  };
+  const auto type_of = [&](int id) { return plan.tensors[static_cast<size_t>(id)].type(); };
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const Port& port = manifest.inputs[i];
     if (type_of(plan.inputs[i]) != port.type) {
@@ -61,7 +58,7 @@ Result<void> check_profile(const Profile& profile) {
 Result<void> check_sample(const std::vector<Tensor>& tensors, const std::vector<Port>& ports) {
   if (tensors.size() != ports.size()) return model_error("{} tensors for {} ports", tensors.size(), ports.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
-    if (tensors[i].dtype() != ports[i].type.dtype) {
+    if (tensors[i].dtype() != ports[i].type.dtype || !ports[i].type.is_tensor()) {
       return model_error("'{}' is {}, its port {}", ports[i].name, name(tensors[i].dtype()), to_string(ports[i].type));
     }
   }

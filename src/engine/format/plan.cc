@@ -16,7 +16,7 @@ bool identical_lists(const std::vector<Tensor>& a, const std::vector<Tensor>& b)
 
 bool PlanTensor::operator==(const PlanTensor& other) const {
   return name == other.name && kind == other.kind && dtype == other.dtype && shape == other.shape &&
-         alias_of == other.alias_of && identical(constant, other.constant);
+         form == other.form && alias_of == other.alias_of && identical(constant, other.constant);
 }
 
 bool Step::operator==(const Step& other) const {

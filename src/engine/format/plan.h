@@ -35,8 +35,11 @@ struct PlanTensor {
   DType dtype = DType::none;
   std::optional<Shape> shape;  // nullopt: rank unknown until it runs; such tensors live on the heap
   int alias_of = kNoTensor;
-  Tensor constant;  // a view into the engine's weights once loaded
+  Tensor constant;                       // a view into the engine's weights once loaded
+  Type::Kind form = Type::Kind::tensor;  // of the value; constants are tensors
 
+  Type type() const { return {form, dtype, shape}; }
+  bool boxed() const { return type().boxed(); }  // lives on the heap
   bool operator==(const PlanTensor& other) const;
 };
 

@@ -16,8 +16,8 @@ std::string nth(std::string_view what, size_t number, std::string_view name) {
   return fmt::format("{} {} ('{}')", what, number, name.substr(0, 100));
 }
 
-Type type_of(const PlanTensor& tensor) { return {Type::Kind::tensor, tensor.dtype, tensor.shape}; }
-std::string type_text(const PlanTensor& tensor) { return to_string(type_of(tensor)); }
+std::string type_text(const PlanTensor& tensor) { return to_string(tensor.type()); }
+bool same_kind(const PlanTensor& a, const PlanTensor& b) { return a.dtype == b.dtype && a.form == b.form; }
 
 class PlanVerifier {
  public:
@@ -38,7 +38,10 @@ class PlanVerifier {
     for (int id : plan_.outputs) MJ_TRY(check_use(id, "output list"));
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {
       if (!plan_.tensors[i].shape) continue;
-      for (const Dim& dim : *plan_.tensors[i].shape) MJ_TRY(named(i, check_symbols(dim)));
+      const bool inside = !plan_.tensors[i].type().is_tensor();
+      for (const Dim& dim : *plan_.tensors[i].shape) {
+        if (!inside || dim != any_dim()) MJ_TRY(named(i, check_symbols(dim)));
+      }
     }
     return {};
   }
@@ -67,6 +70,7 @@ class PlanVerifier {
       }
     }
     if (tensor.kind == PlanTensor::Kind::constant) {
+      if (!tensor.type().is_tensor()) return model_error("a constant cannot be {}", type_text(tensor));
       // Dims of the value that are fewer than the shape's (a symbol among them) differ too.
       if (!tensor.shape || tensor.constant.dtype() != tensor.dtype || tensor.constant.dims() != dims ||
           dims.size() != tensor.shape->size()) {
@@ -87,8 +91,8 @@ class PlanVerifier {
     }
     source_[i] = source_[static_cast<size_t>(tensor.alias_of)];
     const PlanTensor& from = at(tensor.alias_of);
-    if (from.dtype != tensor.dtype)
-      return model_error("{} cannot be an alias of {}", type_text(tensor), type_text(from));
+    if (!same_kind(from, tensor)) return model_error("{} cannot be an alias of {}", type_text(tensor), type_text(from));
+    if (!tensor.type().is_tensor()) return {};
     if (from.shape && tensor.shape && equal(element_count(*from.shape), element_count(*tensor.shape)) == Tri::no) {
       return model_error("{} has not the size of {}, which it is an alias of", type_text(tensor), type_text(from));
     }
@@ -115,7 +119,7 @@ class PlanVerifier {
     }
   }
   void bind(const PlanTensor& tensor) {
-    if (!tensor.shape) return;
+    if (!tensor.shape || !tensor.type().is_tensor()) return;
     for (const Dim& dim : *tensor.shape) {
       if (dim.symbol_name()) symbols_.emplace(*dim.symbol_name());
     }
@@ -181,37 +185,37 @@ class PlanVerifier {
       const Operand& operand = problem.inputs[i];
       if (step.inputs[i] == kNoTensor) {
         if (operand.dtype != DType::none && !operand.constant) return model_error("input {} is missing", i);
-        inputs[i].type = Type::tensor(operand.dtype, operand.shape);
+        inputs[i].type = operand.type();
         continue;
       }
       MJ_TRY(check_operand(operand, step.inputs[i]));
-      inputs[i].type = type_of(at(step.inputs[i]));
+      inputs[i].type = at(step.inputs[i]).type();
       inputs[i].constant = at(step.inputs[i]).constant;
     }
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       if (step.outputs[i] == kNoTensor) continue;
       MJ_TRY(check_operand(problem.outputs[i], step.outputs[i]));
-      outputs[i] = type_of(at(step.outputs[i]));
+      outputs[i] = at(step.outputs[i]).type();
     }
     return verify(problem, inputs, outputs);
   }
 
   Result<void> check_operand(const Operand& operand, int id) const {
     const PlanTensor& tensor = at(id);
-    bool same = operand.dtype == tensor.dtype;
+    bool same = operand.dtype == tensor.dtype && operand.kind == tensor.form;
     if (tensor.shape) {
       same &= std::equal(operand.shape.begin(), operand.shape.end(), tensor.shape->begin(), tensor.shape->end(),
                          [](const Dim& a, const Dim& b) { return a == b || equal(a, b) == Tri::yes; });
     }
     if (same) return {};
-    return model_error("its problem has {} where {} is {}", to_string(Type::tensor(operand.dtype, operand.shape)),
+    return model_error("its problem has {} where {} is {}", to_string(operand.type()),
                        nth("tensor", static_cast<size_t>(id), tensor.name), type_text(tensor));
   }
 
   Result<void> check_copy(const Step& step) const {
     if (step.inputs.size() != 1 || step.outputs.size() != 1) return model_error("a copy has one input and one output");
     const PlanTensor &from = at(step.inputs[0]), &to = at(step.outputs[0]);
-    if (from.dtype == to.dtype && from.shape == to.shape) return {};
+    if (same_kind(from, to) && from.shape == to.shape) return {};
     return model_error("it copies {} to {}", type_text(from), type_text(to));
   }
 
@@ -224,7 +228,7 @@ class PlanVerifier {
   }
 
   Result<void> check_branch(const Step& step) const {
-    if (step.inputs.empty() || at(step.inputs[0]).dtype != DType::boolean) {
+    if (step.inputs.empty() || at(step.inputs[0]).dtype != DType::boolean || !at(step.inputs[0]).type().is_tensor()) {
       return model_error("its first input must be a bool, the condition");
     }
     for (size_t b = 0; b < step.branches.size(); ++b) {
@@ -241,7 +245,7 @@ class PlanVerifier {
                          branch.outputs.size(), step.inputs.size() - 1, step.outputs.size());
     }
     const auto same = [&](int outer, int inner) {
-      return outer == kNoTensor || at(outer).dtype == branch.tensors[static_cast<size_t>(inner)].dtype;
+      return outer == kNoTensor || same_kind(at(outer), branch.tensors[static_cast<size_t>(inner)]);
     };
     for (size_t i = 0; i < branch.inputs.size(); ++i) {
       if (!same(step.inputs[i + 1], branch.inputs[i])) return model_error("input {} is of another type", i);

@@ -2,9 +2,11 @@
 // What a manifest and its plans must satisfy before anything walks them; they may come from a hostile file.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/result.h"
 #include "engine/format/manifest.h"
 
@@ -20,10 +22,13 @@ inline constexpr int kMaxPlanDepth = 16;  // of branches within branches
 // (also those of branches) fit their declared types, that a row's packed tensors are as large as it expects; and, by a
 // call of verify_dims(), the rest.
 Result<void> verify(const Plan& plan);
-// For the dims of one run, of each tensor (those that are late are not known yet and are left out): an alias has the
-// size of its source, and a kernel's outputs have the dims that its operator and body give for its inputs. Kernels
-// write what their operator says, so this is what keeps them inside their memory.
+// For the dims of one run, of each tensor: an alias has the size of its source, and a kernel's outputs have the dims
+// that its operator and body give for its inputs. Kernels write what their operator says, so this is what keeps them
+// inside their memory. Those of late tensors are not known yet: a step that reads one waits until it runs.
 Result<void> verify_dims(const Plan& plan, std::span<const std::vector<int64_t>> dims, const std::vector<bool>& late);
+// The same for one kernel step by the time it runs.
+using KnownDims = FunctionRef<std::optional<std::span<const int64_t>>(int tensor)>;
+Result<void> verify_dims(const Plan& plan, const Step& step, KnownDims dims);
 
 // Also: every target's plan has the engine's ports; names, profiles and samples make sense.
 Result<void> verify(const Manifest& manifest);

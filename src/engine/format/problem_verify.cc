@@ -80,7 +80,7 @@ bool knowable(const Dim& dim) {
 }
 
 Result<void> check_result(const Type& given, const Type& wanted, size_t output) {
-  bool fits = given.dtype == wanted.dtype;
+  bool fits = given.dtype == wanted.dtype && given.kind == wanted.kind;
   if (given.shape && wanted.shape) {
     fits &= given.shape->size() == wanted.shape->size();
     for (size_t i = 0; fits && i < given.shape->size(); ++i) {

@@ -26,11 +26,8 @@ class PlanToRecord {
 
  private:
   TensorRecord tensor(const PlanTensor& tensor) {
-    TensorRecord record{.name = tensor.name,
-                        .kind = tensor.kind,
-                        .type = {Type::Kind::tensor, tensor.dtype, tensor.shape},
-                        .alias_of = tensor.alias_of,
-                        .constant = {}};
+    TensorRecord record{
+        .name = tensor.name, .kind = tensor.kind, .type = tensor.type(), .alias_of = tensor.alias_of, .constant = {}};
     // Raw constants serve every target alike, what a kernel packed for itself only its own.
     if (tensor.kind == PlanTensor::Kind::constant) {
       record.constant = constants_.add(SectionKind::weights, kAllTargets, tensor.constant);
@@ -108,13 +105,13 @@ class PlanFromRecord {
 
  private:
   Result<PlanTensor> tensor(TensorRecord record) {
-    if (record.type.kind != Type::Kind::tensor) return model_error("it is {}", to_string(record.type));
     PlanTensor tensor{.name = std::move(record.name),
                       .kind = record.kind,
                       .dtype = record.type.dtype,
                       .shape = std::move(record.type.shape),
                       .alias_of = record.alias_of,
-                      .constant = {}};
+                      .constant = {},
+                      .form = record.type.kind};
     if (record.constant.has_value() != (tensor.kind == PlanTensor::Kind::constant)) {
       return model_error("it is no constant and has a value, or the other way round");
     }

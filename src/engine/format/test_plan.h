@@ -67,6 +67,8 @@ inline Plan example_plan() {
   tensor("z", PlanTensor::Kind::temporary, DType::f32, y);                     // 5
   tensor("copy", PlanTensor::Kind::temporary, DType::f32, y);                  // 6
   tensor("labels", PlanTensor::Kind::constant, DType::string, Shape{Dim(2)});  // 7
+  tensor("parts", PlanTensor::Kind::temporary, DType::f32, y);                 // 8
+  plan.tensors[8].form = Type::Kind::sequence;
   plan.tensors[1].constant = Tensor::of<float>({4, 3}, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
   plan.tensors[3].alias_of = 2;
   plan.tensors[4].constant = Tensor::scalar<bool>(true);
@@ -87,7 +89,15 @@ inline Plan example_plan() {
   check.left = n * Dim(3);
   check.right = Dim(6);
   check.message = "N must be 2";
-  plan.steps = {example_matmul(x, y), branch, copy, check};
+  Step sequence;
+  sequence.inputs = {6};
+  sequence.outputs = {8};
+  sequence.problem.op = op("sequence_construct");
+  sequence.problem.anchor_inputs = 1;
+  sequence.problem.inputs = {{DType::f32, y, false}};
+  sequence.problem.outputs = {{DType::f32, y, false, Type::Kind::sequence}};
+  sequence.choice.row = "reference";
+  plan.steps = {example_matmul(x, y), branch, copy, check, sequence};
   plan.inputs = {0};
   plan.outputs = {6, 3, 7};
   return plan;

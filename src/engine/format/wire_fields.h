@@ -19,7 +19,7 @@ struct EnumRange<DType> {
 };
 template <>
 struct EnumRange<Type::Kind> {
-  static constexpr uint64_t first = 0, last = 2;
+  static constexpr uint64_t first = 0, last = 3;
 };
 template <>
 struct EnumRange<PlanTensor::Kind> {
@@ -153,6 +153,7 @@ void fields(V& v, T& x) {
   v(1, "dtype", x.dtype);
   v(2, "shape", x.shape);
   v(3, "constant", x.constant);
+  v(4, "kind", x.kind);
 }
 template <class V, Of<Problem> T>
 void fields(V& v, T& x) {

@@ -9,6 +9,7 @@ namespace mj {
 namespace {
 
 Tensor view(const TensorRef& ref) {
+  if (ref.value) return *ref.value;
   if (!ref.present()) return {};
   return Tensor::view(ref.dtype, {ref.dims.begin(), ref.dims.end()}, ref.data, nullptr);
 }
@@ -39,8 +40,10 @@ class Reference final : public Kernel {
     for (size_t i = 0; i < args.outputs.size(); ++i) {
       const TensorRef& out = args.outputs[i];
       if (!out.present()) continue;
-      CHECK(results[i].size() == out.size(), "{}: output {} has {} elements, the plan has {}",
-            problem_.op ? problem_.op.name() : "pointwise", i, results[i].size(), out.size());
+      if (results[i].size() != out.size()) {
+        return model_error("{}: output {} has {} elements, the plan has {}",
+                           problem_.op ? problem_.op.name() : "pointwise", i, results[i].size(), out.size());
+      }
       if (results[i].bytes()) std::memcpy(out.data, results[i].raw(), static_cast<size_t>(results[i].bytes()));
     }
     return {};
