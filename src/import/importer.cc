@@ -128,13 +128,31 @@ std::string Importer::value_name(const Frame& frame, std::string_view name) cons
 
 // --- inputs, initializers, outputs
 
+// Of what is inside a sequence or optional. A dim without a number gives no symbol its value: it may differ from tensor
+// to tensor, and nothing need be there.
+Type Importer::type_inside(const TypeProto& proto, DType dtype) {
+  if (!proto.has_shape) return Type::unranked(dtype);
+  Shape shape;
+  for (const Dimension& dim : proto.dims) {
+    shape.push_back(dim.has_value && dim.value >= 0 ? Dim(dim.value) : any_dim());
+  }
+  return Type::tensor(dtype, std::move(shape));
+}
+
 Result<Type> Importer::input_type(Graph& graph, const ValueInfoProto& input) {
-  if (input.type.kind != TypeProto::Kind::tensor) {
-    return error(ErrorCode::unsupported, "input '{}' is not a tensor; sequences, optionals and maps are not supported",
+  if (input.type.kind == TypeProto::Kind::none || input.type.kind == TypeProto::Kind::other) {
+    return error(ErrorCode::unsupported,
+                 "input '{}' is neither a tensor, a sequence of tensors nor an optional of these: nothing else is "
+                 "supported",
                  input.name);
   }
   Result<DType> dtype = dtype_of(input.type.elem_type);
   if (!dtype.ok()) return dtype.error().in(fmt::format("input '{}'", input.name));
+  if (input.type.kind == TypeProto::Kind::sequence) return Type::sequence(type_inside(input.type, *dtype));
+  if (input.type.kind == TypeProto::Kind::optional) return type_inside(input.type, *dtype).as_optional();
+  if (input.type.kind == TypeProto::Kind::optional_sequence) {
+    return Type::sequence(type_inside(input.type, *dtype)).as_optional();
+  }
   if (!input.type.has_shape) return Type::unranked(*dtype);
   Shape shape;
   for (const Dimension& dim : input.type.dims) {
@@ -163,6 +181,7 @@ Result<void> Importer::add_inputs(Frame& frame) {
   std::unordered_set<std::string_view> initialized;
   for (const TensorProto& tensor : model_.graph.initializers) initialized.insert(tensor.name);
   for (const ValueInfoProto& input : model_.graph.inputs) {  // first, so that made-up symbols keep clear of them
+    if (input.type.kind != TypeProto::Kind::tensor) continue;
     for (const Dimension& dim : input.type.dims) {
       if (!dim.has_value && !names_nothing(dim.param)) symbols_.try_emplace(dim.param, Dim::symbol(dim.param));
     }
@@ -517,10 +536,10 @@ void Importer::import_if(NodeImport& node) {
     const ValueId a = then_graph.outputs[i], b = else_graph.outputs[i];
     if (a == kAbsent || b == kAbsent) return node.leave_out();  // depends on an unsupported node
     const Type &x = then_graph.type(a), &y = else_graph.type(b);
-    if (x.dtype != y.dtype) {
+    if (x.dtype != y.dtype || x.kind != y.kind) {
       return node.fail("output {} is {} in one branch and {} in the other", i, to_string(x), to_string(y));
     }
-    if (x.rank() != y.rank() && branching == Branching::undecided && branchings_left_ > 0) {
+    if (x.is_tensor() && x.rank() != y.rank() && branching == Branching::undecided && branchings_left_ > 0) {
       return node.fail(Error{ErrorCode::model, std::string(kRanksDiffer)});
     }
     infos.push_back(ValueInfo::of(merge_branch_types(node.graph, result, i)));

@@ -64,6 +64,7 @@ class Importer {
   Result<void> collect_functions();
   Result<void> add_inputs(Frame& frame);
   Result<Type> input_type(Graph& graph, const ValueInfoProto& input);
+  static Type type_inside(const TypeProto& proto, DType dtype);
   Result<void> add_initializers(Frame& frame, const GraphProto& proto);
   Result<void> add_nodes(Frame& frame, const std::vector<NodeProto>& nodes, size_t begin = 0,
                          Branching first = Branching::undecided);

@@ -100,6 +100,15 @@ const GraphProto* NodeImport::subgraph(std::string_view name) {
   return attribute->g.get();
 }
 
+const TypeProto* NodeImport::type_proto(std::string_view name) {
+  const AttributeProto* attribute = get(name, AttributeType::type_proto);
+  if (!attribute || !attribute->tp) {
+    fail("attribute '{}' must hold a type", name);
+    return nullptr;
+  }
+  return attribute->tp.get();
+}
+
 DType NodeImport::dtype(std::string_view name, DType otherwise) {
   const AttributeProto* attribute = get(name, AttributeType::integer);
   return attribute ? take(dtype_of(attribute->i), DType::none) : otherwise;

@@ -72,6 +72,7 @@ class NodeImport {
   std::optional<std::vector<std::string>> strings(std::string_view name);
   Tensor tensor(std::string_view name);                       // absent if missing
   const GraphProto* subgraph(std::string_view name);          // an error if missing
+  const TypeProto* type_proto(std::string_view name);         // an error if missing
   DType dtype(std::string_view name, DType otherwise);        // an ONNX type number
   void ignore(std::string_view name) { used_.insert(name); }  // has no meaning for the result
   void finish_attributes();                                   // the error for those nobody asked for

@@ -99,6 +99,9 @@ struct Attribute {
   static Attribute graph(const std::string& name, const Bytes& value) {
     return {name, 5, [&](auto& w) { w.add_message(6, value); }};
   }
+  static Attribute type(const std::string& name, const Bytes& value) {
+    return {name, 13, [&](auto& w) { w.add_message(14, value); }};
+  }
   // Inside a function: the caller's attribute.
   static Attribute reference(const std::string& name, const std::string& of, int type) {
     return {name, type, [&](auto& w) { w.add_string(21, of); }};
@@ -131,7 +134,7 @@ inline Bytes node(const std::string& op, const Strings& inputs, const Strings& o
 // --- graphs
 // One dimension: a number, a name, or "" for neither.
 using AxisDim = std::variant<int, std::string>;
-inline Bytes value_info(const std::string& name, int32_t type, const std::vector<AxisDim>& dims) {
+inline Bytes tensor_type(int32_t type, const std::vector<AxisDim>& dims) {
   const Bytes shape = message([&](auto& w) {
     for (const AxisDim& dim : dims) {
       w.add_message(1, message([&](auto& d) {
@@ -147,10 +150,20 @@ inline Bytes value_info(const std::string& name, int32_t type, const std::vector
     w.add_int32(1, type);
     w.add_message(2, shape);
   });
+  return message([&](auto& w) { w.add_message(1, tensor); });
+}
+// A sequence (4) or optional (9) of a type.
+inline Bytes wrapped_type(uint32_t field, const Bytes& inner) {
+  return message([&](auto& w) { w.add_message(field, message([&](auto& t) { t.add_message(1, inner); })); });
+}
+inline Bytes typed_value(const std::string& name, const Bytes& type) {
   return message([&](auto& w) {
     w.add_string(1, name);
-    w.add_message(2, message([&](auto& t) { t.add_message(1, tensor); }));
+    w.add_message(2, type);
   });
+}
+inline Bytes value_info(const std::string& name, int32_t type, const std::vector<AxisDim>& dims) {
+  return typed_value(name, tensor_type(type, dims));
 }
 
 struct GraphBuilder {

@@ -250,7 +250,11 @@ void Reader::field(pbf_reader& in, TypeProto& out) {
     while (wrapper.next()) {
       if (wrapper.tag_and_type() == bytes_at(1)) {
         read(wrapper, out);
-        if (out.kind != TypeProto::Kind::tensor) kind = TypeProto::Kind::other;
+        if (kind == TypeProto::Kind::optional && out.kind == TypeProto::Kind::sequence) {
+          kind = TypeProto::Kind::optional_sequence;
+        } else if (out.kind != TypeProto::Kind::tensor) {
+          kind = TypeProto::Kind::other;
+        }
       } else {
         wrapper.skip();
       }
@@ -350,6 +354,14 @@ void Reader::field(pbf_reader& in, AttributeProto& out) {
     case bytes_at(9):
       add_text(in, out.strings);
       imply(AttributeType::strings);
+      break;
+    case bytes_at(14):
+      if (!out.tp) {
+        charge(sizeof(TypeProto));
+        out.tp = std::make_unique<TypeProto>();
+      }
+      read(in, *out.tp);
+      imply(AttributeType::type_proto);
       break;
     case varint_at(20):
       out.type = static_cast<AttributeType>(in.get_enum());

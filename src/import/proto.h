@@ -48,7 +48,7 @@ struct Dimension {
 };
 
 struct TypeProto {
-  enum class Kind : uint8_t { none, tensor, sequence, optional, other };
+  enum class Kind : uint8_t { none, tensor, sequence, optional, optional_sequence, other };
   Kind kind = Kind::none;
   int32_t elem_type = 0;  // of the tensor; of the tensors in a sequence or optional
   bool has_shape = false;
@@ -93,6 +93,7 @@ struct AttributeProto {
   std::vector<std::string_view> strings;
   std::unique_ptr<TensorProto> t;
   std::unique_ptr<GraphProto> g;
+  std::unique_ptr<TypeProto> tp;
 };
 
 struct NodeProto {

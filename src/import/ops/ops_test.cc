@@ -342,6 +342,30 @@ TEST(ops, quantized_ones) {
   EXPECT_TRUE(imported(model(matmul)).ends_with("matmul; quantize_linear : u8[N,2]")) << imported(model(matmul));
 }
 
+TEST(ops, sequences_and_optionals) {
+  const auto through = [](const Bytes& type, const std::string& op, const Attributes& attributes = {}) {
+    GraphBuilder graph;
+    if (!type.empty()) graph.add(11, typed_value("x", type));
+    return imported(model(graph.node(op, type.empty() ? Strings{} : Strings{"x"}, {"y"}, attributes).output("y"), 18));
+  };
+  const Bytes tensor = tensor_type(kFloat, {2, "N"}), sequence = wrapped_type(4, tensor);
+  EXPECT_EQ(through(sequence, "SequenceLength"), "sequence_length : i64[]");
+  EXPECT_EQ(through(sequence, "SequenceErase"), "sequence_erase : seq(f32[2,\"?\"])");
+  EXPECT_EQ(through(sequence, "ConcatFromSequence", {{"axis", 1}, {"new_axis", 1}}),
+            "concat_from_sequence {axis=1, new_axis=true} : f32[2,item,item.1]");
+  EXPECT_EQ(through("", "SequenceEmpty", {{"dtype", 7}}), "sequence_empty {dtype=i64} : seq(i64[?])");
+  EXPECT_EQ(through("", "SequenceEmpty"), "sequence_empty : seq(f32[?])");
+  EXPECT_EQ(through(tensor, "Optional"), "optional : opt(f32[2,N])");
+  EXPECT_EQ(through("", "Optional", {Attribute::type("type", tensor)}), "optional : opt(f32[?])");
+  EXPECT_EQ(through("", "Optional", {Attribute::type("type", sequence)}),
+            "optional {sequence=true} : opt(seq(f32[?]))");
+  EXPECT_TRUE(holds(through("", "Optional"), "attribute 'type' must hold a type"));
+  EXPECT_EQ(through(wrapped_type(9, sequence), "OptionalGetElement"), "optional_get_element : seq(f32[2,\"?\"])");
+  EXPECT_EQ(through(wrapped_type(9, tensor), "OptionalHasElement"), "optional_has_element : bool[]");
+  EXPECT_TRUE(holds(through(wrapped_type(4, sequence), "SequenceLength"), "nothing else is supported"));
+  EXPECT_TRUE(holds(through(sequence, "Relu"), "relu: input 0 must be a tensor, got seq(f32[2,\"?\"])"));
+}
+
 TEST(ops, attention) {
   EXPECT_EQ(
       imported(one_node(23, "Attention", {{"q", {"N", 8, "S", 16}}, {"k", {"N", 8, "S", 16}}, {"v", {"N", 8, "S", 16}}},
