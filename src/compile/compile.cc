@@ -42,7 +42,7 @@ Bindings sizes(const Graph& graph, int64_t batch, int64_t length) {
   Bindings sizes;
   for (ValueId id : graph.inputs) {
     const Type& type = graph.type(id);
-    for (size_t i = 0; type.shape && i < type.shape->size(); ++i) {
+    for (size_t i = 0; type.is_tensor() && type.shape && i < type.shape->size(); ++i) {
       for (const std::string& symbol : (*type.shape)[i].symbols()) sizes.try_emplace(symbol, i == 0 ? batch : length);
     }
   }
@@ -64,26 +64,8 @@ Bindings within(Bindings sizes, const std::vector<SymbolRange>& profile) {
 
 // Such outputs compare as equal whatever computed them.
 bool all_empty(std::span<const Tensor> outputs) {
-  return std::all_of(outputs.begin(), outputs.end(), [](const Tensor& x) { return x.size() == 0; });
-}
-
-Result<std::vector<Tensor>> inputs_from(const NamedTensors& sample, std::span<const Port> ports) {
-  std::vector<Tensor> inputs;
-  for (const Port& port : ports) {
-    const auto at = sample.find(port.name);
-    if (at == sample.end()) {
-      std::string names;
-      for (const auto& [name, tensor] : sample) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name);
-      return error(ErrorCode::usage, "--samples: no array named '{}'; there are: {}", port.name,
-                   names.empty() ? "none" : names);
-    }
-    if (at->second.dtype() != port.type.dtype) {
-      return error(ErrorCode::usage, "--samples: '{}' is {}, the model wants {}", port.name, name(at->second.dtype()),
-                   name(port.type.dtype));
-    }
-    inputs.push_back(at->second);
-  }
-  return inputs;
+  return std::all_of(outputs.begin(), outputs.end(),
+                     [](const Tensor& x) { return x.is_sequence() ? all_empty(x.items()) : x.size() == 0; });
 }
 
 class Compilation {
@@ -172,7 +154,8 @@ class Compilation {
     for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
 
     for (const NamedTensors& sample : options_.samples) {
-      MJ_ASSIGN(const std::vector<Tensor> inputs, inputs_from(sample, in));
+      NamedTensors arrays = sample;
+      MJ_ASSIGN(const std::vector<Tensor> inputs, take_values(in, arrays, "--samples"));
       Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
       if (!want.ok()) return want.error().in(fmt::format("sample {}", verified_samples_));
       MJ_TRY(judge(program, inputs, *want));

@@ -9,14 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "compile/samples.h"
 #include "engine/format/manifest.h"
 #include "import/onnx.h"
 #include "passes/pipeline.h"
 #include "tune/tuner.h"
 
 namespace mj {
-
-using NamedTensors = std::map<std::string, Tensor, std::less<>>;
 
 struct CompileOptions {
   Target target;               // of this machine or of another CPU; see parse_target()

@@ -59,38 +59,112 @@ std::vector<int64_t> index_limits(const Graph& graph) {
   return limits;
 }
 
+namespace {
+
+Result<Tensor> random_tensor(const Port& port, const Bindings& sizes, int64_t default_size, Noise& noise) {
+  if (!port.type.shape) {
+    return model_error("input '{}' has no known rank: give samples for it (--samples)", port.name);
+  }
+  Bindings bindings = sizes;
+  for (const Dim& dim : *port.type.shape) {
+    for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, default_size);
+  }
+  MJ_ASSIGN(std::vector<int64_t> dims, evaluate(*port.type.shape, bindings));
+  Tensor tensor = Tensor::zeros(port.type.dtype, std::move(dims));
+  if (port.type.dtype == DType::string) {
+    for (std::string& text : tensor.mutable_string_data())
+      text = std::string(1, static_cast<char>('a' + noise.below(26)));
+    return tensor;
+  }
+  dispatch(port.type.dtype, [&]<class T>() {
+    for (T& x : tensor.mutable_data<T>()) {
+      if constexpr (std::is_integral_v<T>) {
+        x = static_cast<T>(noise.below(port.index_limit ? port.index_limit : 2));
+      } else {
+        x = static_cast<T>(static_cast<float>(noise.normal()));
+      }
+    }
+  });
+  return tensor;
+}
+
+}  // namespace
+
 Result<std::vector<Tensor>> random_inputs(std::span<const Port> ports, const Bindings& sizes, int64_t default_size,
                                           uint64_t seed) {
+  constexpr int kItems = 3;
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < ports.size(); ++i) {
-    const Port& port = ports[i];
-    if (!port.type.shape) {
-      return model_error("input '{}' has no known rank: give samples for it (--samples)", port.name);
-    }
-    Bindings bindings = sizes;
-    for (const Dim& dim : *port.type.shape) {
-      for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, default_size);
-    }
-    MJ_ASSIGN(std::vector<int64_t> dims, evaluate(*port.type.shape, bindings));
-    Tensor tensor = Tensor::zeros(port.type.dtype, std::move(dims));
     Noise noise(seed * 1000003 + i);
-    if (port.type.dtype == DType::string) {
-      for (std::string& text : tensor.mutable_string_data())
-        text = std::string(1, static_cast<char>('a' + noise.below(26)));
-    } else {
-      dispatch(port.type.dtype, [&]<class T>() {
-        for (T& x : tensor.mutable_data<T>()) {
-          if constexpr (std::is_integral_v<T>) {
-            x = static_cast<T>(noise.below(port.index_limit ? port.index_limit : 2));
-          } else {
-            x = static_cast<T>(static_cast<float>(noise.normal()));
-          }
-        }
-      });
+    const bool is_sequence = ports[i].type.required().is_sequence();
+    std::vector<Tensor> items;
+    for (int n = 0; n < (is_sequence ? kItems : 1); ++n) {
+      MJ_ASSIGN(items.emplace_back(), random_tensor(ports[i], sizes, default_size, noise));
     }
-    inputs.push_back(std::move(tensor));
+    inputs.push_back(is_sequence ? Tensor::sequence(ports[i].type.dtype, std::move(items)) : items[0]);
   }
   return inputs;
+}
+
+std::vector<std::pair<std::string, Tensor>> to_arrays(const Port& port, const Tensor& value) {
+  std::vector<std::pair<std::string, Tensor>> arrays;
+  if (!value.present()) return arrays;
+  if (!value.is_sequence()) return {{port.name, value}};
+  for (const Tensor& item : value.items()) arrays.emplace_back(fmt::format("{}.{}", port.name, arrays.size()), item);
+  if (arrays.empty() && port.type.is_optional()) arrays.emplace_back(port.name, Tensor::zeros(value.dtype(), {0}));
+  return arrays;
+}
+
+const Port* port_of(std::span<const Port> ports, std::string_view array) {
+  for (const Port& port : ports) {
+    if (port.name == array) return &port;
+  }
+  for (const Port& port : ports) {
+    if (!port.type.required().is_sequence() || !array.starts_with(port.name + ".")) continue;
+    const std::string_view number = array.substr(port.name.size() + 1);
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (!number.empty() && std::all_of(number.begin(), number.end(), is_digit)) return &port;
+  }
+  return nullptr;
+}
+
+Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensors& arrays, std::string_view source) {
+  const auto take = [&](const Port& port, const std::string& name) -> Result<Tensor> {
+    const auto at = arrays.find(name);
+    if (at == arrays.end() || port_of(ports, name) != &port) return Tensor();
+    Tensor tensor = std::move(at->second);
+    arrays.erase(at);
+    if (tensor.dtype() == port.type.dtype) return tensor;
+    return error(ErrorCode::usage, "{}: '{}' is {}, expected {}", source, name, mj::name(tensor.dtype()),
+                 to_string(port.type));
+  };
+  std::vector<Tensor> values;
+  for (const Port& port : ports) {
+    MJ_ASSIGN(Tensor own, take(port, port.name));
+    if (!port.type.required().is_sequence()) {
+      if (!own.present() && !port.type.is_optional()) {
+        std::string names;
+        for (const auto& [name, tensor] : arrays) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name);
+        return error(ErrorCode::usage, "{}: no array for input '{}' ({}); there are: {}", source, port.name,
+                     to_string(port.type), names.empty() ? "none" : names);
+      }
+      values.push_back(std::move(own));
+      continue;
+    }
+    std::vector<Tensor> items;
+    for (;;) {
+      MJ_ASSIGN(Tensor item, take(port, fmt::format("{}.{}", port.name, items.size())));
+      if (!item.present()) break;
+      items.push_back(std::move(item));
+    }
+    if (own.size() > 0 || (own.present() && !items.empty())) {
+      return error(ErrorCode::usage, "{}: '{}' is {}: its tensors are the arrays '{}.0', '{}.1', ...", source,
+                   port.name, to_string(port.type), port.name, port.name);
+    }
+    const bool there = own.present() || !items.empty() || !port.type.is_optional();
+    values.push_back(there ? Tensor::sequence(port.type.dtype, std::move(items)) : Tensor());
+  }
+  return values;
 }
 
 }  // namespace mj

@@ -2,7 +2,10 @@
 // Inputs to try a model with when the user gives none.
 #pragma once
 
+#include <map>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/format/manifest.h"
@@ -10,12 +13,23 @@
 
 namespace mj {
 
+using NamedTensors = std::map<std::string, Tensor, std::less<>>;
+
+// A value as arrays by name, which is how files hold it: a tensor under its port's name; a sequence as "name.0",
+// "name.1", ...; nothing for an optional that is absent. So that an optional sequence can be there and empty, an array
+// `name` without elements says so; a sequence may be told in this way as well, or by no arrays at all.
+std::vector<std::pair<std::string, Tensor>> to_arrays(const Port& port, const Tensor& value);
+// The port that an array of this name belongs to, or null.
+const Port* port_of(std::span<const Port> ports, std::string_view array);
+// The values of all ports, taken out of `arrays`. `source` is named in errors: a missing array, a wrong element type.
+Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensors& arrays, std::string_view source);
+
 // For each input of the graph that only indexes tensors of known size (token ids into an embedding): that size.
 // 0 for the others.
 std::vector<int64_t> index_limits(const Graph& graph);
 
-// Normal noise for floats; integers below the port's index limit, else 0 or 1; false and true. The same for one seed.
-// Symbols that `sizes` lacks count as `default_size`.
+// Three tensors for a sequence, something for an optional. Normal noise for floats; integers below the port's index
+// limit, else 0 or 1; false and true. The same for one seed. Symbols that `sizes` lacks count as `default_size`.
 Result<std::vector<Tensor>> random_inputs(std::span<const Port> ports, const Bindings& sizes, int64_t default_size,
                                           uint64_t seed);
 

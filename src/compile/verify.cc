@@ -12,6 +12,14 @@ namespace mj {
 double relative_l2(const Tensor& a, const Tensor& reference) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (a.dtype() != reference.dtype() || a.dims() != reference.dims()) return kInfinity;
+  if (a.is_sequence() && reference.is_sequence() && a.items().size() == reference.items().size()) {
+    double worst = 0;
+    for (size_t i = 0; i < a.items().size(); ++i) {
+      worst = std::max(worst, relative_l2(a.items()[i], reference.items()[i]));
+    }
+    return worst;
+  }
+  if (a.is_sequence() || reference.is_sequence()) return kInfinity;
   if (!is_float(a.dtype())) return identical(a, reference) ? 0 : kInfinity;
   const std::vector<double> x = a.to_f64(), y = reference.to_f64();
   double difference = 0, norm = 0;

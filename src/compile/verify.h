@@ -13,7 +13,8 @@
 namespace mj {
 
 // ||a - b|| / ||b|| in double. NaNs must stand at the same places (0 then); integers and bools must be equal (else
-// infinity), as must infinities. Infinity when type or shape differ. Both all zero: 0.
+// infinity), as must infinities. Of sequences, the worst of their tensors. Infinity when type or shape differ. Both all
+// zero: 0.
 double relative_l2(const Tensor& a, const Tensor& reference);
 
 struct Comparison {

@@ -58,8 +58,12 @@ Result<std::vector<Tensor>> run_side(const Side& side, ThreadPool& pool, const s
       const Plan& plan = side.program->plan();
       for (size_t i = 0; i < outputs.size(); ++i) {
         const int id = plan.steps[step].outputs[i];
-        if (id == kNoTensor || outputs[i].dtype == DType::string) continue;
+        if (id == kNoTensor) continue;
         const TensorRef& ref = outputs[i];
+        if (ref.value) {
+          made.emplace_back(plan.tensors[static_cast<size_t>(id)].name, *ref.value);
+          continue;
+        }
         Tensor copy = Tensor::zeros(ref.dtype, {ref.dims.begin(), ref.dims.end()});
         if (copy.bytes()) std::memcpy(copy.mutable_raw(), ref.data, static_cast<size_t>(copy.bytes()));
         made.emplace_back(plan.tensors[static_cast<size_t>(id)].name, std::move(copy));
@@ -77,7 +81,7 @@ Result<void> same_ports(const CompareArgs& args, const std::vector<Port>& a, con
     return model_error("{} has {} {}, {} has {}", args.left, a.size(), what, args.right, b.size());
   }
   for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].name != b[i].name || a[i].type.dtype != b[i].type.dtype) {
+    if (a[i].name != b[i].name || a[i].type.dtype != b[i].type.dtype || a[i].type.kind != b[i].type.kind) {
       return model_error("{} {} differs: '{}' {} and '{}' {}", what, i, a[i].name, to_string(a[i].type), b[i].name,
                          to_string(b[i].type));
     }

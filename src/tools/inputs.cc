@@ -75,20 +75,18 @@ Result<std::vector<Tensor>> read_inputs(const std::string& path, const std::vect
     arrays.emplace(ports[0].name, arrays.at(""));
     arrays.erase("");
   }
-  std::vector<Tensor> inputs;
-  for (const Port& port : ports) {
-    const auto at = arrays.find(port.name);
-    if (at == arrays.end()) {
-      return error(ErrorCode::usage, "{}: no array for input '{}' ({}); the engine's inputs are: {}", path, port.name,
-                   to_string(port.type), names(ports));
+  NamedTensors tensors;
+  for (const auto& [name, array] : arrays) {
+    const Port* port = port_of(ports, name);
+    if (!port) {
+      return error(ErrorCode::usage, "{}: the engine has no input '{}'; its inputs are: {}", path, name, names(ports));
     }
-    MJ_ASSIGN(Tensor tensor, as_dtype(at->second, port.type.dtype, "input '" + port.name + "'"));
-    inputs.push_back(std::move(tensor));
-    arrays.erase(at);
+    MJ_ASSIGN(Tensor tensor, as_dtype(array, port->type.dtype, "input '" + name + "'"));
+    tensors.emplace(name, std::move(tensor));
   }
-  if (!arrays.empty()) {
-    return error(ErrorCode::usage, "{}: the engine has no input '{}'; its inputs are: {}", path, arrays.begin()->first,
-                 names(ports));
+  MJ_ASSIGN(std::vector<Tensor> inputs, take_values(ports, tensors, path));
+  if (!tensors.empty()) {
+    return error(ErrorCode::usage, "{}: '{}' follows no array of the number before", path, tensors.begin()->first);
   }
   return inputs;
 }

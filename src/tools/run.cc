@@ -4,6 +4,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "compile/samples.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
@@ -36,6 +37,9 @@ Tensor slice(const Tensor& tensor, int64_t index) {
 }
 
 Result<Tensor> stack(const std::vector<Tensor>& parts) {
+  if (!parts[0].present() || parts[0].is_sequence() || parts[0].dtype() == DType::string) {
+    return error(ErrorCode::unsupported, "--stream: outputs are tensors of numbers, got {}", to_string(parts[0]));
+  }
   std::vector<int64_t> dims = parts[0].dims();
   dims.insert(dims.begin(), static_cast<int64_t>(parts.size()));
   Tensor out = Tensor::zeros(parts[0].dtype(), std::move(dims));
@@ -85,7 +89,7 @@ Result<Runs> run_stream(Engine& engine, const RunVerbArgs& args, std::vector<Ten
   int64_t steps = -1;
   for (size_t i : streamed) {
     const Tensor& input = inputs[i];
-    if (input.rank() == 0 || (steps >= 0 && input.dims()[0] != steps)) {
+    if (input.rank() == 0 || input.dtype() == DType::string || (steps >= 0 && input.dims()[0] != steps)) {
       return error(ErrorCode::usage, "--stream: '{}' needs a leading axis of one common length",
                    engine.inputs()[i].name);
     }
@@ -147,8 +151,8 @@ Result<int> run_run(const RunVerbArgs& args) {
 
   std::vector<std::pair<std::string, Tensor>> named;
   for (size_t i = 0; i < runs->outputs.size(); ++i) {
-    named.emplace_back(engine->outputs()[i].name, runs->outputs[i]);
-    say(args.common, fmt::format("{}: {}", named.back().first, to_string(runs->outputs[i], 6)));
+    for (auto& array : to_arrays(engine->outputs()[i], runs->outputs[i])) named.push_back(std::move(array));
+    say(args.common, fmt::format("{}: {}", engine->outputs()[i].name, to_string(runs->outputs[i], 6)));
   }
   if (!args.outputs.empty()) MJ_TRY(write_npz(args.outputs, named));
   MJ_TRY(write_json(args.common, {{"schema", "millijoule.run/1"},

@@ -3,7 +3,6 @@
 
 import mjlib
 import numpy as np
-import pytest
 from conftest import model_of, normal
 from onnx import TensorProto, helper
 
@@ -68,12 +67,53 @@ def test_strings(bench):
     np.testing.assert_array_equal(bench.run(bench.compile(model), {"x": words})["y"], words)
 
 
-@pytest.mark.skip(reason="sequences are not values of a plan yet")
 def test_sequence(bench):
     model = model_of("""agraph (float[4] x) => (seq(float[2]) y) {
         two = Constant<value = int64 {2}>()  y = SplitToSequence(x, two) }""")
     got = bench.run(bench.compile(model), {"x": np.arange(4, dtype=np.float32)})
     assert {name: value.tolist() for name, value in got.items()} == {"y.0": [0, 1], "y.1": [2, 3]}
+
+
+def test_sequence_in_and_out(bench):
+    model = model_of("""agraph (seq(float[N]) s, float[M] x) => (seq(float[N]) y, int64 n, float[K] all) {
+        y = SequenceInsert(s, x)  n = SequenceLength(s)  all = ConcatFromSequence<axis = 0>(y) }""")
+    engine, x = bench.compile(model), np.array([9], np.float32)
+    got = bench.run(engine, {"s.0": np.array([1, 2], np.float32), "s.1": np.array([3], np.float32), "x": x})
+    assert {name: value.tolist() for name, value in got.items()} == {
+        "y.0": [1, 2], "y.1": [3], "y.2": [9], "n": 2, "all": [1, 2, 3, 9]}
+    for empty in ({}, {"s": np.zeros(0, np.float32)}):  # no entries, or one that says so
+        got = bench.run(engine, {"x": x, **empty})
+        assert {name: value.tolist() for name, value in got.items()} == {"y.0": [9], "n": 0, "all": [9]}
+    done = bench.run(engine, {"s.1": x, "x": x}, check=False)
+    assert done.returncode == 2 and "'s.1' follows no array of the number before" in done.stderr
+    done = bench.run(engine, {"s.0": x.astype(np.float64), "x": x}, check=False)
+    assert done.returncode != 0 and "s.0" in done.stderr
+    random = mjlib.millijoule("run", engine, "--random-inputs", "--outputs", bench.folder / "random.npz")
+    assert "n: i64[] {3}" in random.stdout
+
+
+def test_absent_optional(bench):
+    model = model_of("""agraph (optional(float[N]) x, float[3] z) => (float[K] y, optional(float[N]) same) {
+        same = Identity(x)
+        there = OptionalHasElement(x)
+        y = If(there) <then_branch = with () => (float[A] a) { b = OptionalGetElement(x)  a = Neg(b) },
+                       else_branch = without () => (float[B] c) { c = Identity(z) }> }""", 18)
+    engine, z = bench.compile(model), np.array([1, 2, 3], np.float32)
+    got = bench.run(engine, {"x": np.array([4], np.float32), "z": z})
+    assert {name: value.tolist() for name, value in got.items()} == {"y": [-4], "same": [4]}
+    got = bench.run(engine, {"z": z})
+    assert {name: value.tolist() for name, value in got.items()} == {"y": [1, 2, 3]}
+
+
+def test_strings_are_moved_and_compared(bench):
+    model = model_of("""agraph (string[N] x) => (bool[N] same, string[N,2] pairs, seq(string[N]) s) {
+        word = Constant<value_string = "joule">()  same = Equal(x, word)
+        axis = Constant<value_ints = [1]>()  column = Unsqueeze(x, axis)  pairs = Concat<axis = 1>(column, column)
+        s = SequenceConstruct(x) }""")
+    got = bench.run(bench.compile(model), {"x": np.array(["joule", "Größe"])})
+    assert got["same"].tolist() == [True, False]
+    assert got["pairs"].tolist() == [["joule", "joule"], ["Größe", "Größe"]]
+    assert got["s.0"].tolist() == ["joule", "Größe"]
 
 
 def test_random_inputs_stay_inside_the_table(bench):
