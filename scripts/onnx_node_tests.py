@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX's own operator tests through `millijoule compile` and `millijoule run`.
+
+They come with the installed onnx package. Each ends as one of
+  passed   the answer has ONNX's types, shapes and values, within ONNX's own tolerance
+  refused  exit code 3: an operator, type or attribute that we say we do not have
+  failed   another error
+  wrong    an answer that differs
+Exit code 1 if any is wrong.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import pathlib
+import re
+import sys
+import tempfile
+import warnings
+import zipfile
+
+import mjlib
+import numpy as np
+import onnx
+import onnx.numpy_helper
+from onnx.backend.test.loader import load_model_tests
+
+RAW = {"bfloat16": "V2", "int4": "V1", "uint4": "V1", "float8_e4m3fn": "V1", "float8_e5m2": "V1"}
+
+
+def travelling(array):
+    """As it travels in npz files: types that NumPy lacks as raw bytes, strings as unicode."""
+    array = onnx.numpy_helper.to_array(array) if isinstance(array, onnx.TensorProto) else np.asarray(array)
+    if array.dtype.kind in "OS":
+        texts = [text.decode() if isinstance(text, bytes) else text for text in array.reshape(-1)]
+        return np.array(texts, str).reshape(array.shape)
+    if array.dtype.name in ("int4", "uint4"):
+        array = array.astype(np.int8 if array.dtype.name == "int4" else np.uint8)
+        return array.view("V1")
+    return array.view(RAW[array.dtype.name]) if array.dtype.name in RAW else array
+
+
+def entries(name, value):
+    if value is None:
+        return {}
+    if isinstance(value, list):
+        return {f"{name}.{i}": travelling(item) for i, item in enumerate(value)}
+    return {name: travelling(value)}
+
+
+def numbers(array, kind):
+    """Raw bytes back as numbers, for comparing within a tolerance."""
+    if array.dtype.kind != "V":
+        return array
+    while kind.WhichOneof("value") in ("optional_type", "sequence_type"):
+        kind = getattr(kind, kind.WhichOneof("value")).elem_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
+    if kind.tensor_type.elem_type in (onnx.TensorProto.INT4, onnx.TensorProto.UINT4):
+        return array.view(np.int8 if kind.tensor_type.elem_type == onnx.TensorProto.INT4 else np.uint8)
+    return array.view(dtype).astype(np.float32)
+
+
+def difference(test, values, got, want):
+    if set(got) != set(want):
+        return f"outputs {sorted(got)} instead of {sorted(want)}"
+    for name, expected in want.items():
+        ours = got[name]
+        texts = ours.dtype.kind == expected.dtype.kind == "U"
+        if ours.shape != expected.shape or (ours.dtype != expected.dtype and not texts):
+            return f"'{name}' is {ours.dtype}{list(ours.shape)} instead of {expected.dtype}{list(expected.shape)}"
+        kind = values.get(name) or values[name.rsplit(".", 1)[0]]
+        ours, expected = numbers(ours, kind), numbers(expected, kind)
+        if expected.dtype.kind not in "fc":
+            if not np.array_equal(ours, expected):
+                return f"'{name}' is {ours.reshape(-1)[:8]} instead of {expected.reshape(-1)[:8]}"
+        elif not np.allclose(ours, expected, rtol=test.rtol, atol=test.atol, equal_nan=True):
+            return f"'{name}' is off by up to {np.nanmax(np.abs(ours.astype(float) - expected.astype(float))):.3g}"
+    return None
+
+
+def run(test):
+    """(outcome, reason)"""
+    graph = test.model.graph
+    if any(value.type.WhichOneof("value") in ("sparse_tensor_type", "map_type") for value in graph.input):
+        return "refused", "sparse tensors and maps"
+    outputs = {value.name: value.type for value in graph.output}
+    with tempfile.TemporaryDirectory() as scratch:
+        model, engine, inputs, results = (f"{scratch}/{name}" for name in ("model.onnx", "engine", "in.npz", "out.npz"))
+        pathlib.Path(model).write_bytes(test.model.SerializeToString())
+        done = mjlib.millijoule("compile", model, "-o", engine, check=False)
+        if done.returncode == 3:
+            return "refused", ", ".join(re.findall(r"^  (\S+) \(", done.stderr, re.M)) or done.stderr.strip()
+        if done.returncode:
+            return "failed", done.stderr.strip()
+        for given, expected in test.data_sets:
+            feed, want = {}, {}
+            for value, array in zip(graph.input, given):
+                feed |= entries(value.name, array)
+            for value, array in zip(graph.output, expected):
+                want |= entries(value.name, array)
+            np.savez(inputs, **feed) if feed else zipfile.ZipFile(inputs, "w").close()
+            done = mjlib.millijoule("run", engine, "--inputs", inputs, "--outputs", results, "--allow-unverified",
+                                    check=False)
+            if done.returncode:
+                return ("refused" if done.returncode == 3 else "failed"), done.stderr.strip()
+            with np.load(results) as archive:
+                if reason := difference(test, outputs, dict(archive), want):
+                    return "wrong", reason
+    return "passed", ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pattern", nargs="?", default="", help="only tests whose name matches this regular expression")
+    parser.add_argument("--list", action="store_true", help="print every test with its outcome")
+    parser.add_argument("--jobs", type=int, default=1)
+    args = parser.parse_args()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tests draw their data anew, infinities among it
+        tests = [test for test in load_model_tests(kind="node") if test.model and re.search(args.pattern, test.name)]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        outcomes = list(zip(tests, pool.map(run, tests)))
+    refused = collections.Counter(reason for _, (outcome, reason) in outcomes if outcome == "refused")
+    for test, (outcome, reason) in outcomes:
+        if args.list or outcome in ("wrong", "failed"):
+            print(f"{outcome:8}{test.name}{': ' + reason.splitlines()[0] if reason else ''}")
+    for reason, count in refused.most_common():
+        print(f"refused {count:4}  {reason.splitlines()[0]}")
+    counts = collections.Counter(outcome for _, (outcome, _) in outcomes)
+    print(", ".join(f"{counts[outcome]} {outcome}" for outcome in ("passed", "refused", "failed", "wrong")),
+          f"of onnx {onnx.__version__}'s {len(tests)} node tests")
+    return 1 if counts["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
