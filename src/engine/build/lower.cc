@@ -13,7 +13,11 @@ constexpr std::array<std::string_view, 5> kAliases = {"reshape", "reshape_to", "
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, const Chooser& choose) : graph_(graph), choose_(choose) { plan_.name = graph.name; }
+  // `bound`: symbols that have a value before the graph runs, besides those of its inputs.
+  Lowering(const Graph& graph, const Chooser& choose, std::set<std::string> bound)
+      : graph_(graph), choose_(choose), bound_(std::move(bound)) {
+    plan_.name = graph.name;
+  }
 
   Result<Plan> run() {
     for (ValueId id : graph_.inputs) {
@@ -59,14 +63,16 @@ class Lowering {
     if (!node.op || !node.epilogue.empty()) return false;
     if (std::find(kAliases.begin(), kAliases.end(), node.op.name()) == kAliases.end()) return false;
     const Type& type = graph_.type(node.outputs[0]);
-    if (!type.is_tensor()) return true;
+    return !type.is_tensor() || sized(type);
+  }
+
+  // Are its dims known by now, when running has come so far?
+  bool sized(const Type& type) const {
     if (!type.shape) return false;
-    for (const Dim& dim : *type.shape) {
-      for (const std::string& symbol : dim.symbols()) {
-        if (!bound_.contains(symbol)) return false;
-      }
-    }
-    return true;
+    return std::all_of(type.shape->begin(), type.shape->end(), [&](const Dim& dim) {
+      const std::set<std::string> symbols = dim.symbols();
+      return std::includes(bound_.begin(), bound_.end(), symbols.begin(), symbols.end());
+    });
   }
 
   Result<void> lower_node(const Node& node) {
@@ -79,7 +85,7 @@ class Lowering {
     if (node.is("if")) {
       step.kind = Step::Kind::branch;
       for (const Graph& region : node.regions) {
-        MJ_ASSIGN(Plan branch, lower(region, choose_));
+        MJ_ASSIGN(Plan branch, Lowering(region, choose_, bound_).run());
         step.branches.push_back(std::make_shared<const Plan>(std::move(branch)));
       }
       for (ValueId id : node.inputs) step.inputs.push_back(tensor(id));
@@ -100,7 +106,10 @@ class Lowering {
     for (ValueId id : node.inputs) {
       constants.push_back(id == kAbsent ? Tensor() : graph_.value(id).info.constant);
     }
-    Result<Chosen> chosen = choose_(step.problem, constants);
+    // Only the reference makes outputs whose size it finds out itself.
+    const bool all_sized =
+        std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) { return sized(graph_.type(id)); });
+    Result<Chosen> chosen = all_sized ? choose_(step.problem, constants) : choose_reference(step.problem, constants);
     if (!chosen.ok()) return node.origin.empty() ? chosen.error() : chosen.error().in(node.origin[0]);
     step.choice = std::move(chosen->choice);
     step.packed = std::move(chosen->packed.tensors);
@@ -139,7 +148,7 @@ Problem problem_of(const Graph& graph, const Node& node) {
   return problem;
 }
 
-Result<Plan> lower(const Graph& graph, const Chooser& choose) { return Lowering(graph, choose).run(); }
+Result<Plan> lower(const Graph& graph, const Chooser& choose) { return Lowering(graph, choose, {}).run(); }
 
 Result<Chosen> choose_reference(const Problem&, std::span<const Tensor>) {
   Chosen chosen;

@@ -119,6 +119,23 @@ TEST(Lower, IfBecomesABranch) {
   EXPECT_EQ(step.branches[1]->outputs, step.branches[1]->inputs);
 }
 
+TEST(Lower, OnlyTheReferenceFindsOutItsOwnSizes) {
+  const Chooser fast = [](const Problem&, std::span<const Tensor>) -> Result<Chosen> {
+    Chosen chosen;
+    chosen.choice.row = "fast";
+    return chosen;
+  };
+  const Plan plan = lower_text(R"(graph (%x: f32[N], %s: i64[2]) {
+    %y = expand(%x, %s)
+    %z = neg(%y)
+    return %z
+  })",
+                               fast);
+  ASSERT_EQ(plan.steps.size(), 2u);
+  EXPECT_EQ(plan.steps[0].choice.row, "reference");
+  EXPECT_EQ(plan.steps[1].choice.row, "fast");
+}
+
 TEST(Lower, ErrorsOfTheChooserNameTheNode) {
   const auto plan = lower(graph_of("graph (%x: f32[N]) { %a = neg(%x) from \"Neg_1\"; return %a }"),
                           [](const Problem&, std::span<const Tensor>) -> Result<Chosen> { return model_error("no"); });
