@@ -41,6 +41,28 @@ def travelling(array):
     return array.view(RAW[array.dtype.name]) if array.dtype.name in RAW else array
 
 
+def stored(path, kind):
+    """What a .pb file of a test holds; None for an input that has an initializer."""
+    if not path.exists():
+        return None
+    if kind.HasField("sequence_type"):
+        return onnx.numpy_helper.to_list(onnx.SequenceProto.FromString(path.read_bytes()))
+    if kind.HasField("optional_type"):
+        return onnx.numpy_helper.to_optional(onnx.OptionalProto.FromString(path.read_bytes()))
+    return onnx.TensorProto.FromString(path.read_bytes())
+
+
+def opened(test):
+    """(model, [(inputs, outputs)]): node tests come in memory, others as files."""
+    if test.model:
+        return test.model, test.data_sets
+    model, data_sets = onnx.load(f"{test.model_dir}/model.onnx"), []
+    for folder in sorted(pathlib.Path(test.model_dir).glob("test_data_set_*")):
+        data_sets.append([[stored(folder / f"{way}_{i}.pb", value.type) for i, value in enumerate(values)]
+                          for way, values in (("input", model.graph.input), ("output", model.graph.output))])
+    return model, data_sets
+
+
 def entries(name, value):
     if value is None:
         return {}
@@ -81,19 +103,20 @@ def difference(test, values, got, want):
 
 def run(test):
     """(outcome, reason)"""
-    graph = test.model.graph
+    model, data_sets = opened(test)
+    graph = model.graph
     if any(value.type.WhichOneof("value") in ("sparse_tensor_type", "map_type") for value in graph.input):
         return "refused", "sparse tensors and maps"
     outputs = {value.name: value.type for value in graph.output}
     with tempfile.TemporaryDirectory() as scratch:
-        model, engine, inputs, results = (f"{scratch}/{name}" for name in ("model.onnx", "engine", "in.npz", "out.npz"))
-        pathlib.Path(model).write_bytes(test.model.SerializeToString())
-        done = mjlib.millijoule("compile", model, "-o", engine, check=False)
+        path, engine, inputs, results = (f"{scratch}/{name}" for name in ("model.onnx", "engine", "in.npz", "out.npz"))
+        pathlib.Path(path).write_bytes(model.SerializeToString())
+        done = mjlib.millijoule("compile", path, "-o", engine, check=False)
         if done.returncode == 3:
             return "refused", ", ".join(re.findall(r"^  (\S+) \(", done.stderr, re.M)) or done.stderr.strip()
         if done.returncode:
             return "failed", done.stderr.strip()
-        for given, expected in test.data_sets:
+        for given, expected in data_sets:
             feed, want = {}, {}
             for value, array in zip(graph.input, given):
                 feed |= entries(value.name, array)
@@ -113,12 +136,13 @@ def run(test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pattern", nargs="?", default="", help="only tests whose name matches this regular expression")
+    parser.add_argument("--kind", default="node", help="node, or simple: small networks")
     parser.add_argument("--list", action="store_true", help="print every test with its outcome")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tests draw their data anew, infinities among it
-        tests = [test for test in load_model_tests(kind="node") if test.model and re.search(args.pattern, test.name)]
+        tests = [test for test in load_model_tests(kind=args.kind) if re.search(args.pattern, test.name)]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         outcomes = list(zip(tests, pool.map(run, tests)))
     refused = collections.Counter(reason for _, (outcome, reason) in outcomes if outcome == "refused")
@@ -129,7 +153,7 @@ def main():
         print(f"refused {count:4}  {reason.splitlines()[0]}")
     counts = collections.Counter(outcome for _, (outcome, _) in outcomes)
     print(", ".join(f"{counts[outcome]} {outcome}" for outcome in ("passed", "refused", "failed", "wrong")),
-          f"of onnx {onnx.__version__}'s {len(tests)} node tests")
+          f"of onnx {onnx.__version__}'s {len(tests)} {args.kind} tests")
     return 1 if counts["wrong"] else 0
 
 

@@ -62,14 +62,12 @@ std::vector<int64_t> index_limits(const Graph& graph) {
 namespace {
 
 Result<Tensor> random_tensor(const Port& port, const Bindings& sizes, int64_t default_size, Noise& noise) {
-  if (!port.type.shape) {
-    return model_error("input '{}' has no known rank: give samples for it (--samples)", port.name);
-  }
+  const Shape shape = port.type.shape.value_or(Shape{any_dim()});
   Bindings bindings = sizes;
-  for (const Dim& dim : *port.type.shape) {
+  for (const Dim& dim : shape) {
     for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, default_size);
   }
-  MJ_ASSIGN(std::vector<int64_t> dims, evaluate(*port.type.shape, bindings));
+  MJ_ASSIGN(std::vector<int64_t> dims, evaluate(shape, bindings));
   Tensor tensor = Tensor::zeros(port.type.dtype, std::move(dims));
   if (port.type.dtype == DType::string) {
     for (std::string& text : tensor.mutable_string_data())
