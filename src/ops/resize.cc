@@ -151,8 +151,12 @@ InferResult Resize::infer(const InferContext& context) const {
     std::vector<int64_t> in;
     for (const Dim& dim : out) in.push_back(dim.constant().value_or(-1));
     if (keep_aspect_ratio_policy != "stretch") {
-      for (size_t axis : at) {
-        if (!numbers || in[axis] < 0) return context.fail("keeping the aspect ratio needs sizes that are known");
+      bool all_known = numbers.has_value();
+      for (size_t axis : at) all_known = all_known && in[axis] >= 0;
+      if (!all_known && context.concrete()) return context.fail("sizes must be integers");
+      if (!all_known) {  // which axis decides, only running tells
+        for (size_t axis : at) out[axis] = context.fresh("resize");
+        return one(context.dtype(0), std::move(out));
       }
       const std::vector<float> scales = size_scales(*this, in, *numbers, at);
       for (size_t i = 0; i < at.size(); ++i) {
