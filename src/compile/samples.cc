@@ -142,9 +142,11 @@ Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensor
     if (!port.type.required().is_sequence()) {
       if (!own.present() && !port.type.is_optional()) {
         std::string names;
-        for (const auto& [name, tensor] : arrays) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name);
-        return error(ErrorCode::usage, "{}: no array for input '{}' ({}); there are: {}", source, port.name,
-                     to_string(port.type), names.empty() ? "none" : names);
+        for (const Port& each : ports) {
+          names += fmt::format("{}'{}' {}", names.empty() ? "" : ", ", each.name, to_string(each.type));
+        }
+        return error(ErrorCode::usage, "{}: no array for input '{}' ({}); the inputs are: {}", source, port.name,
+                     to_string(port.type), names);
       }
       values.push_back(std::move(own));
       continue;

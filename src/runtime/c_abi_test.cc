@@ -67,6 +67,36 @@ class CAbi : public testing::Test {
   std::string path_;
 };
 
+TEST_F(CAbi, SequencesAreRefusedByName) {
+  mj::Manifest with = manifest();
+  mj::Plan& plan = with.targets[0].plan;
+  with.outputs.push_back({"s", mj::Type::sequence(with.inputs[0].type), 0});
+  plan.tensors.push_back(
+      {"s", mj::PlanTensor::Kind::temporary, mj::DType::f32, plan.tensors[0].shape, -1, {}, mj::Type::Kind::sequence});
+  plan.steps.push_back(mj::example_branch("abs").steps[0]);
+  mj::Step& step = plan.steps.back();
+  step.problem.op = mj::op("sequence_construct");
+  step.problem.outputs[0].kind = mj::Type::Kind::sequence;
+  step.outputs = {static_cast<int>(plan.tensors.size()) - 1};
+  plan.outputs.push_back(step.outputs[0]);
+  ASSERT_TRUE(mj::write_engine(path_, with, {}).ok());
+  mj_engine* engine = nullptr;
+  ASSERT_EQ(text(mj_engine_load(path_.c_str(), nullptr, &engine)), "0: ");
+  mj_port port = MJ_PORT_INIT;
+  EXPECT_EQ(text(mj_engine_output(engine, 2, &port)),
+            "3: port 's' is seq(f32[N,3]): sequences and optionals do not cross the C interface");
+  std::vector<float> values(3, 1.0f);
+  const mj_tensor in = input(values);
+  mj_tensor out = MJ_TENSOR_INIT;
+  out.index = 2;
+  EXPECT_EQ(text(mj_engine_run(engine, &in, 1, &out, 1, nullptr)),
+            "3: output 's': sequences and optionals do not cross the C interface");
+  out.index = 0;
+  EXPECT_EQ(text(mj_engine_run(engine, &in, 1, &out, 1, nullptr)), "0: ") << "the others still do";
+  mj_tensor_release(&out);
+  mj_engine_free(engine);
+}
+
 TEST_F(CAbi, NamesItsVersionAndTypes) {
   EXPECT_STREQ(mj_version(), MJ_VERSION);
   EXPECT_EQ(mj_abi_version(), MJ_ABI_VERSION);

@@ -62,6 +62,32 @@ TEST(Engine, SaysWhichInputIsWrong) {
             "input 'x': got shape [1,4], expected [N,3]: dimension 1 must be 3");
 }
 
+TEST(Engine, SequencesAreHeldToTheirPort) {
+  Manifest manifest = small_manifest();
+  const Type type = Type::sequence(Type::tensor(DType::f32, {any_dim(), Dim(3)}));
+  manifest.inputs = {{"s", type, 0}};
+  manifest.outputs = {{"n", Type::tensor(DType::i64, {}), 0}};
+  PlanBuilder b;
+  const int s = b.input("s", type), n = b.temporary(Shape{}, DType::i64);
+  b.kernel(op("sequence_length"), {s}, {n});
+  manifest.targets[0].plan = b.finish({n});
+  const TemporaryEngine file(manifest);
+  const auto engine = Engine::load(file.path()).value();
+  const auto run = [&](const Tensor& input) {
+    std::vector<Tensor> outputs;
+    const Result<void> done = engine->run({&input, 1}, outputs);
+    return done.ok() ? to_string(outputs[0]) : done.error().message;
+  };
+  const Tensor fits = Tensor::zeros(DType::f32, {2, 3});
+  EXPECT_EQ(run(Tensor::sequence(DType::f32, {fits, fits})), "i64[] {2}");
+  EXPECT_EQ(run(Tensor::sequence(DType::f32, {})), "i64[] {0}");
+  EXPECT_EQ(run(Tensor::sequence(DType::f32, {fits, Tensor::zeros(DType::f32, {3, 2})})),
+            "input 's': got [3,2] at 1, expected seq(f32[\"?\",3])");
+  EXPECT_EQ(run(fits), "input 's': got one tensor, expected seq(f32[\"?\",3])");
+  EXPECT_EQ(run(Tensor::sequence(DType::f64, {})), "input 's': got f64, expected seq(f32[\"?\",3])");
+  EXPECT_EQ(run(Tensor()), "input 's': got none, expected seq(f32[\"?\",3])");
+}
+
 TEST(Engine, ShapesOutsideEveryProfilePrintTheProfiles) {
   Manifest manifest = small_manifest();
   manifest.profiles = {{"small", {{"N", 1, 2, 4}}}, {"large", {{"N", 16, 16, 16}}}};

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "compile/samples.h"
+
 namespace mj {
 namespace {
 
@@ -53,10 +55,48 @@ TEST_F(ReadInputs, ComeInTheOrderOfThePorts) {
 TEST_F(ReadInputs, MissingAndSuperfluousNamesListWhatThereIs) {
   ASSERT_TRUE(write_npz(path_, {{"x", Tensor::zeros(DType::f32, {1, 2})}}).ok());
   EXPECT_EQ(error_of(read_inputs(path_, ports_)),
-            path_ + ": no array for input 'b' (bf16[1]); the engine's inputs are: 'x' f32[N,2], 'b' bf16[1]");
+            path_ + ": no array for input 'b' (bf16[1]); the inputs are: 'x' f32[N,2], 'b' bf16[1]");
   const Tensor b = Tensor::zeros(DType::bf16, {1});
   ASSERT_TRUE(write_npz(path_, {{"x", Tensor::zeros(DType::f32, {1, 2})}, {"b", b}, {"c", b}}).ok());
   EXPECT_NE(error_of(read_inputs(path_, ports_)).find("the engine has no input 'c'"), std::string::npos);
+}
+
+TEST_F(ReadInputs, SequencesAreNumberedAndOptionalsMayBeMissing) {
+  const Type element = Type::tensor(DType::f32, {any_dim()});
+  const std::vector<Port> ports = {{"s", Type::sequence(element), 0},
+                                   {"o", element.as_optional(), 0},
+                                   {"q", Type::sequence(element).as_optional(), 0}};
+  const Tensor one = Tensor::zeros(DType::f32, {1}), two = Tensor::zeros(DType::f32, {2});
+  const auto read = [&](const std::vector<std::pair<std::string, Tensor>>& arrays) {
+    EXPECT_TRUE(write_npz(path_, arrays).ok());
+    return read_inputs(path_, ports);
+  };
+  auto inputs = read({{"s.1", two}, {"s.0", one}, {"o", two}, {"q.0", one}});
+  ASSERT_TRUE(inputs.ok()) << error_of(inputs);
+  EXPECT_EQ(to_string((*inputs)[0]), "seq(f32) {f32[1] {0}, f32[2] {0, 0}}");
+  EXPECT_EQ((*inputs)[1].dims(), two.dims());
+  EXPECT_EQ((*inputs)[2].items().size(), 1u);
+  // Written and read again they are the same.
+  std::vector<std::pair<std::string, Tensor>> arrays;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    for (auto& array : to_arrays(ports[i], (*inputs)[i])) arrays.push_back(array);
+  }
+  EXPECT_EQ(arrays.size(), 4u);
+  EXPECT_TRUE(identical(read(arrays).value()[0], (*inputs)[0]));
+
+  inputs = read({});
+  ASSERT_TRUE(inputs.ok()) << error_of(inputs);
+  EXPECT_TRUE((*inputs)[0].is_sequence() && (*inputs)[0].items().empty());
+  EXPECT_FALSE((*inputs)[1].present() || (*inputs)[2].present());
+  const Tensor empty = Tensor::zeros(DType::f32, {0});
+  EXPECT_TRUE(read({{"q", empty}}).value()[2].is_sequence()) << "there, and empty";
+  EXPECT_EQ(to_arrays(ports[2], Tensor::sequence(DType::f32, {})).at(0).first, "q");
+
+  EXPECT_EQ(error_of(read({{"s.1", one}})), path_ + ": 's.1' follows no array of the number before");
+  EXPECT_EQ(error_of(read({{"s", one}})),
+            path_ + ": 's' is seq(f32[\"?\"]): its tensors are the arrays 's.0', 's.1', ...");
+  EXPECT_NE(error_of(read({{"o.0", one}})).find("the engine has no input 'o.0'"), std::string::npos);
+  EXPECT_NE(error_of(read({{"s.x", one}})).find("the engine has no input 's.x'"), std::string::npos);
 }
 
 TEST(MakeInputs, SizesComeFromShapesThenBatchThenProfile) {
