@@ -9,6 +9,7 @@
 #include "compile/samples.h"
 #include "compile/verify.h"
 #include "engine/build/lower.h"
+#include "runtime/layout.h"
 
 namespace mj {
 namespace {
@@ -68,10 +69,53 @@ bool all_empty(std::span<const Tensor> outputs) {
                      [](const Tensor& x) { return x.is_sequence() ? all_empty(x.items()) : x.size() == 0; });
 }
 
+// The symbols that these shapes bind.
+Result<Bindings> bound_by(std::span<const Port> inputs, const ProfileShapes::Shapes& shapes, std::string_view flag) {
+  Bindings symbols;
+  for (const auto& [name, dims] : shapes) {
+    const auto port = std::find_if(inputs.begin(), inputs.end(), [&, &n = name](const Port& p) { return p.name == n; });
+    if (port == inputs.end()) {
+      std::string names;
+      for (const Port& p : inputs) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", p.name);
+      return error(ErrorCode::usage, "{}: the model has no input '{}'; there are: {}", flag, name, names);
+    }
+    if (!port->type.is_tensor() || !port->type.shape) {
+      return error(ErrorCode::usage, "{}: input '{}' is {}, which has no sizes to promise", flag, name,
+                   to_string(port->type));
+    }
+    MJ_TRY(bind_shape(*port->type.shape, dims, fmt::format("{}: input '{}'", flag, name), symbols));
+  }
+  return symbols;
+}
+
+}  // namespace
+
+Result<std::vector<SymbolRange>> profile_of(std::span<const Port> inputs, const ProfileShapes& shapes) {
+  MJ_ASSIGN(Bindings min, bound_by(inputs, shapes.min, "--minShapes"));
+  MJ_ASSIGN(Bindings opt, bound_by(inputs, shapes.opt, "--optShapes"));
+  MJ_ASSIGN(Bindings max, bound_by(inputs, shapes.max, "--maxShapes"));
+  opt.insert(max.begin(), max.end());
+  opt.insert(min.begin(), min.end());
+  std::vector<SymbolRange> ranges;
+  for (const auto& [symbol, size] : opt) {
+    const SymbolRange range{symbol, min.try_emplace(symbol, size).first->second, size,
+                            max.try_emplace(symbol, size).first->second};
+    if (range.min > range.opt || range.opt > range.max) {
+      return error(ErrorCode::usage,
+                   "--minShapes, --optShapes, --maxShapes: '{}' is {}, {} and {}, which does not rise", symbol,
+                   range.min, range.opt, range.max);
+    }
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
+namespace {
+
 class Compilation {
  public:
   Compilation(const std::string& path, const CompileOptions& options)
-      : path_(path), options_(options), pool_(options.target.threads) {}
+      : path_(path), options_(options), profile_(options.profile), pool_(options.target.threads) {}
 
   Result<Compiled> run() {
     MJ_TRY(import());
@@ -96,9 +140,12 @@ class Compilation {
     return {};
   }
 
-  Result<void> check_profile() const {
+  Result<void> check_profile() {
+    MJ_ASSIGN(const std::vector<SymbolRange> by_shapes,
+              profile_of(ports(model_.graph, model_.graph.inputs), options_.profile_shapes));
+    profile_.insert(profile_.end(), by_shapes.begin(), by_shapes.end());
     const Bindings known = sizes(model_.graph, 1, 1);
-    for (const SymbolRange& range : options_.profile) {
+    for (const SymbolRange& range : profile_) {
       if (known.contains(range.symbol)) continue;
       std::string names;
       for (const auto& [symbol, size] : known) names += (names.empty() ? "" : ", ") + symbol;
@@ -126,7 +173,7 @@ class Compilation {
     }
     TuneOptions tune = options_.tune;
     tune.target = options_.target;
-    tune.opt = at_opt(sizes(graph_, kTuneBatch, kTuneLength), options_.profile);
+    tune.opt = at_opt(sizes(graph_, kTuneBatch, kTuneLength), profile_);
     tune.default_size = kTuneLength;
     tune.measure = tune.measure && options_.target_is_here;
     Tuner tuner(tune, cache, pool_);
@@ -165,7 +212,7 @@ class Compilation {
     std::vector<Bindings> tried;
     for (int64_t length : kVerifyLengths) {
       for (int64_t batch : {int64_t{2}, int64_t{1}, length}) {  // a first dimension may be a length, too
-        const Bindings small = within(sizes(model_.graph, batch, length), options_.profile);
+        const Bindings small = within(sizes(model_.graph, batch, length), profile_);
         if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
         MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
         const Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
@@ -205,7 +252,7 @@ class Compilation {
     const std::vector<int64_t> limits = index_limits(model_.graph);
     for (size_t i = 0; i < limits.size(); ++i) manifest.inputs[i].index_limit = limits[i];
     manifest.outputs = ports(graph_, graph_.outputs);
-    if (!options_.profile.empty()) manifest.profiles.push_back({"default", options_.profile});
+    if (!profile_.empty()) manifest.profiles.push_back({"default", profile_});
 
     EngineTarget target;
     target.name = options_.target.name();
@@ -234,6 +281,7 @@ class Compilation {
 
   const std::string& path_;
   const CompileOptions& options_;
+  std::vector<SymbolRange> profile_;
   const Clock::time_point start_ = Clock::now();
   ThreadPool pool_;
   Model model_;

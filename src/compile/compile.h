@@ -17,12 +17,23 @@
 
 namespace mj {
 
+// A promise of sizes as trtexec takes it: dims by input. What has no min or no max gets its opt, and so on round.
+struct ProfileShapes {
+  using Shapes = std::map<std::string, std::vector<int64_t>>;
+  Shapes min, opt, max;
+
+  bool empty() const { return min.empty() && opt.empty() && max.empty(); }
+};
+// The ranges of the symbols in the inputs' shapes. Errors name the input and what it can be.
+Result<std::vector<SymbolRange>> profile_of(std::span<const Port> inputs, const ProfileShapes& shapes);
+
 struct CompileOptions {
   Target target;               // of this machine or of another CPU; see parse_target()
   bool target_is_here = true;  // false: choose by order of preference, leave the target unverified
   std::string precision = "fp32";
   std::vector<NamedTensors> samples;  // inputs by name; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
+  ProfileShapes profile_shapes;       // the same by the shapes of inputs
   uint64_t seed = 1;
   bool verify = true;
   double tolerance = 1e-4;   // relative L2 of each output against the oracle

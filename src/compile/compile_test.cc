@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "base/file.h"
@@ -155,6 +156,41 @@ TEST(RandomInputs, AreTheSameForOneSeedAndStayInRange) {
   EXPECT_FALSE(random_inputs(unranked, {}, 1, 1).ok());
 }
 
+TEST(RandomInputs, FillSequencesAndOptionals) {
+  const Type element = Type::tensor(DType::f32, {Dim::symbol("N"), any_dim()});
+  const std::vector<Port> ports = {{"s", Type::sequence(element), 0},
+                                   {"o", element.as_optional(), 0},
+                                   {"u", Type::sequence(Type::unranked(DType::i64)), 0}};
+  const auto inputs = random_inputs(ports, {{"N", 2}}, 5, 1);
+  ASSERT_TRUE(inputs.ok()) << inputs.error().message;
+  ASSERT_EQ((*inputs)[0].items().size(), 3u);
+  EXPECT_EQ((*inputs)[0].items()[2].dims(), (std::vector<int64_t>{2, 5}));
+  EXPECT_FALSE(identical((*inputs)[0].items()[0], (*inputs)[0].items()[1]));
+  EXPECT_EQ((*inputs)[1].dims(), (std::vector<int64_t>{2, 5}));
+  EXPECT_EQ((*inputs)[2].items()[0].dims(), std::vector<int64_t>{5});
+}
+
+TEST(ProfileOf, GivesTheSymbolsOfTheShapes) {
+  const std::vector<Port> ports = {{"x", Type::tensor(DType::f32, {Dim::symbol("N"), Dim(3), Dim::symbol("H")}), 0},
+                                   {"s", Type::sequence(Type::unranked(DType::f32)), 0}};
+  const auto text = [&](const ProfileShapes& shapes) {
+    const auto ranges = profile_of(ports, shapes);
+    if (!ranges.ok()) return ranges.error().message;
+    std::string out;
+    for (const SymbolRange& r : *ranges) out += fmt::format("{}={}:{}:{} ", r.symbol, r.min, r.opt, r.max);
+    return out;
+  };
+  EXPECT_EQ(text({}), "");
+  EXPECT_EQ(text({{{"x", {1, 3, 8}}}, {{"x", {2, 3, 8}}}, {{"x", {4, 3, 9}}}}), "H=8:8:9 N=1:2:4 ");
+  EXPECT_EQ(text({{}, {{"x", {2, 3, 8}}}, {}}), "H=8:8:8 N=2:2:2 ");
+  EXPECT_EQ(text({{{"x", {1, 3, 8}}}, {}, {{"x", {4, 3, 9}}}}), "H=8:9:9 N=1:4:4 ");
+  EXPECT_EQ(text({{{"x", {3, 3, 8}}}, {{"x", {2, 3, 8}}}, {}}),
+            "--minShapes, --optShapes, --maxShapes: 'N' is 3, 2 and 2, which does not rise");
+  EXPECT_EQ(text({{{"z", {3}}}, {}, {}}), "--minShapes: the model has no input 'z'; there are: 'x', 's'");
+  EXPECT_EQ(text({{}, {{"s", {3}}}, {}}), "--optShapes: input 's' is seq(f32[?]), which has no sizes to promise");
+  EXPECT_EQ(text({{}, {}, {{"x", {3}}}}), "--maxShapes: input 'x': got shape [3], expected [N,3,H] of rank 3");
+}
+
 TEST(IndexLimits, ComeFromWhatAnInputIndexes) {
   const Graph graph = parse_graph(R"(graph (%ids: i64[N], %x: f32[N], %other: i64[N]) {
     %table = constant f32[3,1] {1, 2, 3}
@@ -164,6 +200,17 @@ TEST(IndexLimits, ComeFromWhatAnInputIndexes) {
   })")
                           .value();
   EXPECT_EQ(index_limits(graph), (std::vector<int64_t>{3, 0, 0}));
+}
+
+TEST(RelativeL2, OfSequencesIsTheWorstOfTheirTensors) {
+  const Tensor a = Tensor::scalar(1.0f), b = Tensor::scalar(1.5f);
+  const auto sequence = [](std::vector<Tensor> items) { return Tensor::sequence(DType::f32, std::move(items)); };
+  EXPECT_EQ(relative_l2(sequence({a, a}), sequence({a, a})), 0);
+  EXPECT_DOUBLE_EQ(relative_l2(sequence({a, b}), sequence({a, a})), 0.5);
+  EXPECT_TRUE(std::isinf(relative_l2(sequence({a}), sequence({a, a}))));
+  EXPECT_TRUE(std::isinf(relative_l2(sequence({}), a)));
+  EXPECT_TRUE(std::isinf(relative_l2(Tensor(), a)));
+  EXPECT_EQ(relative_l2(Tensor(), Tensor()), 0) << "both are absent";
 }
 
 TEST(RelativeL2, ComparesInDoubleAndFailsClosed) {

@@ -28,8 +28,9 @@ Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensor
 // 0 for the others.
 std::vector<int64_t> index_limits(const Graph& graph);
 
-// Three tensors for a sequence, something for an optional, one dimension where the rank is unknown. Normal noise for floats; integers below the port's index
-// limit, else 0 or 1; false and true. The same for one seed. Symbols that `sizes` lacks count as `default_size`.
+// Three tensors for a sequence, something for an optional, one dimension where the rank is unknown. Normal noise for
+// floats; integers below the port's index limit, else 0 or 1; false and true. The same for one seed. Symbols that
+// `sizes` lacks count as `default_size`.
 Result<std::vector<Tensor>> random_inputs(std::span<const Port> ports, const Bindings& sizes, int64_t default_size,
                                           uint64_t seed);
 

@@ -56,6 +56,7 @@ Result<int> run_bench(const BenchArgs& args) {
   EngineOptions options;
   options.threads = threads_of(args.common);
   options.allow_unverified = args.allow_unverified;
+  MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = since(start) * 1e3;
   Result<std::vector<Tensor>> inputs =

@@ -37,6 +37,9 @@ std::string options_text(const CompileArgs& args) {
   std::string text = fmt::format("--target {} --precision {} --seed {} --tolerance {}", args.target, args.precision,
                                  args.common.seed, args.tolerance);
   if (!args.profile.empty()) text += " --profile " + args.profile;
+  if (!args.min_shapes.empty()) text += " --minShapes " + args.min_shapes;
+  if (!args.opt_shapes.empty()) text += " --optShapes " + args.opt_shapes;
+  if (!args.max_shapes.empty()) text += " --maxShapes " + args.max_shapes;
   if (args.no_verify) text += " --no-verify";
   if (args.estimate) text += " --estimate";
   return text;
@@ -84,6 +87,9 @@ Result<int> run_compile(const CompileArgs& args) {
   options.precision = args.precision;
   MJ_ASSIGN(options.samples, read_samples(args.samples));
   MJ_ASSIGN(options.profile, parse_profile(args.profile));
+  MJ_ASSIGN(options.profile_shapes.min, parse_shapes(args.min_shapes));
+  MJ_ASSIGN(options.profile_shapes.opt, parse_shapes(args.opt_shapes));
+  MJ_ASSIGN(options.profile_shapes.max, parse_shapes(args.max_shapes));
   options.seed = args.common.seed;
   options.verify = !args.no_verify;
   options.tolerance = args.tolerance;

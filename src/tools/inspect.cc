@@ -3,17 +3,91 @@
 
 #include <nlohmann/json.hpp>
 
+#include "runtime/engine.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
 
 namespace mj {
+namespace {
+
+struct MemoryRow {
+  std::string profile, at;  // at: "opt", "max"; both empty where every shape is fixed
+  int64_t arena_bytes, largest_live_bytes;
+};
+
+// The arena for inputs of these sizes; nothing where they leave a dim open or do not suit the model.
+std::optional<MemoryRow> memory_at(const Program& program, const Bindings& sizes, int threads) {
+  std::vector<std::vector<int64_t>> dims;
+  for (int id : program.plan().inputs) {
+    const PlanTensor& input = program.plan().tensors[static_cast<size_t>(id)];
+    dims.emplace_back();
+    if (!input.type().is_tensor()) continue;
+    if (!input.shape) return std::nullopt;
+    Result<std::vector<int64_t>> known = evaluate(*input.shape, sizes);
+    if (!known.ok()) return std::nullopt;
+    dims.back() = std::move(known).value();
+  }
+  const Result<Layout> layout =
+      make_layout(program, dims, {}, {.reuse_memory = true, .threads = threads, .memory_limit = 0});
+  if (!layout.ok()) return std::nullopt;
+  return MemoryRow{"", "", layout->arena_bytes, layout->largest_live_bytes};
+}
+
+// Of the target that this machine would run; nothing where it runs none.
+std::vector<MemoryRow> memory_rows(const LoadedEngine& engine, int threads) {
+  std::vector<MemoryRow> rows;
+  const Result<size_t> target = pick_target(engine.manifest, detect_isa());
+  if (!target.ok()) return rows;
+  const std::shared_ptr<const Plan> plan(&engine.manifest.targets[*target].plan, [](const Plan*) {});
+  const Result<std::shared_ptr<const Program>> program = Program::make(plan, detect_isa());
+  if (!program.ok()) return rows;
+  const auto add = [&](const std::string& profile, const std::string& at, const Bindings& sizes) {
+    std::optional<MemoryRow> row = memory_at(**program, sizes, threads);
+    if (!row) return;
+    row->profile = profile;
+    row->at = at;
+    rows.push_back(std::move(*row));
+  };
+  add("", "", {});
+  for (const Profile& profile : rows.empty() ? engine.manifest.profiles : std::vector<Profile>{}) {
+    Bindings opt, max;
+    for (const SymbolRange& range : profile.symbols) {
+      opt[range.symbol] = range.opt;
+      max[range.symbol] = range.max;
+    }
+    add(profile.name, "opt", opt);
+    add(profile.name, "max", max);
+  }
+  return rows;
+}
+
+}  // namespace
 
 Result<int> run_inspect(const InspectArgs& args) {
-  MJ_ASSIGN(const LoadedEngine engine, read_engine(args.engine));
+  MJ_ASSIGN(const ReadOptions options, read_options(args.trusted_key));
+  MJ_ASSIGN(const LoadedEngine engine, read_engine(args.engine, options));
   std::string text = inspect_text(engine, {.steps = args.steps});
   text.pop_back();  // say() ends the line
   say(args.common, text);
-  MJ_TRY(write_json(args.common, inspect_json(engine)));
+  const int threads = threads_of(args.common);
+  nlohmann::ordered_json memory = nlohmann::ordered_json::array();
+  for (const MemoryRow& row : memory_rows(engine, threads)) {
+    nlohmann::ordered_json json = {
+        {"threads", threads}, {"arena_bytes", row.arena_bytes}, {"largest_live_bytes", row.largest_live_bytes}};
+    std::string where;
+    if (!row.at.empty()) {
+      json["profile"] = printable(row.profile);
+      json["at"] = row.at;
+      where = fmt::format(" at {} of profile '{}'", row.at, printable(row.profile));
+    }
+    say(args.common, fmt::format("{:<12}{:.1f} MiB of activations{}, {} threads (largest live set {:.1f} MiB)",
+                                 "memory", static_cast<double>(row.arena_bytes) / 0x1p20, where, threads,
+                                 static_cast<double>(row.largest_live_bytes) / 0x1p20));
+    memory.push_back(std::move(json));
+  }
+  nlohmann::ordered_json json = inspect_json(engine);
+  json["memory"] = std::move(memory);
+  MJ_TRY(write_json(args.common, json));
   return 0;
 }
 

@@ -35,6 +35,10 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* help, std::share
   return verb;
 }
 
+void add_trusted_key(CLI::App* verb, std::string& path) {
+  verb->add_option("--trusted-key", path, "Refuse engines that this Ed25519 public key (PEM) has not signed");
+}
+
 void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<CompileArgs>();
   CLI::App* v = add_verb(app, "compile", "Compile an ONNX model into a verified engine", args, run_compile, chosen);
@@ -45,6 +49,9 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--precision", args->precision, "fp32")->capture_default_str();
   v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated");
   v->add_option("--profile", args->profile, "Sizes promised: N=1:8:32,S=128 (min:opt:max)");
+  v->add_option("--minShapes", args->min_shapes, "The same by inputs: x=1x3x224x224,... at least");
+  v->add_option("--optShapes", args->opt_shapes, "What to tune for; without it, --maxShapes");
+  v->add_option("--maxShapes", args->max_shapes, "At most");
   v->add_option("--cache,--timingCacheFile", args->cache, "Tactic cache (JSON lines), read and written");
   v->add_option("--cache-dir", args->cache_dir, "Folder of the tactic cache");
   v->add_option("--tolerance", args->tolerance, "Relative L2 allowed against the reference")->capture_default_str();
@@ -58,6 +65,7 @@ void add_run(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<RunVerbArgs>();
   CLI::App* v = add_verb(app, "run", "Run an engine once, or step by step over a stream", args, run_run, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  add_trusted_key(v, args->trusted_key);
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs by name (.npy for a single one)");
   v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write");
   v->add_flag("--random-inputs", args->random_inputs, "Draw the inputs; integers below what they index");
@@ -73,6 +81,7 @@ void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<BenchArgs>();
   CLI::App* v = add_verb(app, "bench", "Latency, throughput, memory, energy of an engine", args, run_bench, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  add_trusted_key(v, args->trusted_key);
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free");
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
   v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
@@ -88,6 +97,7 @@ void add_inspect(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<InspectArgs>();
   CLI::App* v = add_verb(app, "inspect", "What an engine holds, without running it", args, run_inspect, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  add_trusted_key(v, args->trusted_key);
   v->add_flag("--steps", args->steps, "Every step with its tactic, runners-up and refusals");
 }
 

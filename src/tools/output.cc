@@ -29,4 +29,11 @@ nlohmann::ordered_json environment(int threads) {
 
 int threads_of(const Common& common) { return common.threads > 0 ? common.threads : default_threads(); }
 
+Result<ReadOptions> read_options(const std::string& trusted_key) {
+  ReadOptions options;
+  if (trusted_key.empty()) return options;
+  MJ_ASSIGN(options.trusted_keys.emplace_back(), read_public_key_pem(trusted_key));
+  return options;
+}
+
 }  // namespace mj

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "engine/format/engine_file.h"
 #include "tools/verbs.h"
 
 namespace mj {
@@ -17,5 +18,8 @@ Result<void> write_json(const Common& common, const nlohmann::ordered_json& json
 // Machine, instruction set, threads, version: the head of every report.
 nlohmann::ordered_json environment(int threads);
 int threads_of(const Common& common);
+
+// The signature policy of --trusted-key PATH; none where it is empty.
+Result<ReadOptions> read_options(const std::string& trusted_key);
 
 }  // namespace mj

@@ -135,6 +135,7 @@ Result<int> run_run(const RunVerbArgs& args) {
   EngineOptions options;
   options.threads = threads_of(args.common);
   options.allow_unverified = args.allow_unverified;
+  MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = ms_since(start);
   MJ_ASSIGN(const std::vector<size_t> streamed, streamed_inputs(*engine, args));

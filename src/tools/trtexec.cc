@@ -45,6 +45,7 @@ std::vector<std::string> translate_trtexec(std::vector<std::string> words) {
       out.push_back("--warmup=" + seconds(value));
       continue;
     }
+    if (builds && flag == "--shapes") flag = "--optShapes";  // one shape is all three
     if (flag == "--fp16" || flag == "--int8" || flag == "--bf16" || flag == "--fp8") {
       out.push_back("--precision=" + flag.substr(2));
       continue;

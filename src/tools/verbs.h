@@ -22,7 +22,8 @@ struct Common {
 
 struct CompileArgs {
   Common common;
-  std::string model, output, target = "cpu", precision = "fp32", profile, cache, cache_dir, sign_key;
+  std::string model, output, target = "cpu", precision = "fp32", profile, cache, cache_dir, sign_key, min_shapes,
+                             opt_shapes, max_shapes;
   std::vector<std::string> samples;
   double tolerance = 1e-4, tune_seconds = 60;
   bool no_verify = false, estimate = false;
@@ -30,7 +31,7 @@ struct CompileArgs {
 
 struct RunVerbArgs {
   Common common;
-  std::string engine, inputs, outputs, shapes;
+  std::string engine, inputs, outputs, shapes, trusted_key;
   bool random_inputs = false, check_equal = false, allow_unverified = false;
   int repeat = 1;
   std::vector<std::string> stream, carry;
@@ -38,7 +39,7 @@ struct RunVerbArgs {
 
 struct BenchArgs {
   Common common;
-  std::string engine, inputs, shapes, place;
+  std::string engine, inputs, shapes, place, trusted_key;
   int64_t batch = 0;
   double duration = 3, warm_up = 0.2;
   int iterations = 10;
@@ -47,7 +48,7 @@ struct BenchArgs {
 
 struct InspectArgs {
   Common common;
-  std::string engine;
+  std::string engine, trusted_key;
   bool steps = false;
 };
 
