@@ -29,8 +29,7 @@ def test_shapes_that_do_not_fit_are_refused(bench, shapes, says):
 
 
 def test_memory_of_a_profile(bench):
-    model = model_of("agraph (float[N,4] x) => (float[N,4] y) { a = Transpose<perm = [1, 0]>(x)  b = Softmax<axis = 0>(a)"
-                     "  y = Transpose<perm = [1, 0]>(b) }")
+    model = model_of("agraph (float[N,4] x) => (float[N,4] y) { a = Softmax<axis = 0>(x)  y = Softmax<axis = 1>(a) }")
     rows = mjlib.millijoule_json("inspect", bench.compile(model, "--profile", "N=1:100:1000"))["memory"]
     assert [row["at"] for row in rows] == ["opt", "max"]
     assert 0 < rows[0]["arena_bytes"] < rows[1]["arena_bytes"]
