@@ -6,7 +6,8 @@
 // clip(x + 3, 0, 6) / 6                          =>  hard_sigmoid{alpha=1/6, beta=0.5}(x)
 // x * hard_sigmoid{alpha=1/6, beta=0.5}(x)       =>  hard_swish(x)
 //
-// Each rounds once where the spelled form rounds several times.
+// Each rounds once where the spelled form rounds several times. What takes an exponential is used nowhere else: it
+// would be computed twice.
 #include <cmath>
 #include <numbers>
 
@@ -21,20 +22,22 @@ namespace {
 Outcome as(Graph& graph, const Match& m, Op op) {
   const ValueId x = m["x"];
   if (!is_float(graph.type(x).dtype)) return "it is not floating point";
+  // Constants of one element may have any rank.
+  if (graph.type(x).rank() != graph.type(m.root()).rank()) return "its constants make the result larger";
   return graph.add1(std::move(op), {x});
 }
 
 Pattern erf_term() {
   const Pattern scaled = either(
       {node("div", {any("x"), scalar(std::numbers::sqrt2)}), node("mul", {any("x"), scalar(1 / std::numbers::sqrt2)})});
-  return node("add", {node("erf", {scaled}), scalar(1)});
+  return node("add", {node("erf", {scaled}).once(), scalar(1)});
 }
 
 Pattern tanh_term() {
   const Pattern cube =
       either({node("pow", {any("x"), scalar(3)}), node("mul", {any("x"), node("mul", {any("x"), any("x")})})});
   const Pattern inner = node("add", {any("x"), node("mul", {cube, scalar(0.044715)})});
-  return node("add", {node("tanh", {node("mul", {inner, scalar(std::sqrt(2 / std::numbers::pi))})}), scalar(1)});
+  return node("add", {node("tanh", {node("mul", {inner, scalar(std::sqrt(2 / std::numbers::pi))})}).once(), scalar(1)});
 }
 
 // 0.5 * x * term, however it is bracketed.
@@ -66,7 +69,7 @@ Pass recognize_activations() {
   const Pattern clip = shifted_clip().as("clip");
   const Op hard_sigmoid = op("hard_sigmoid", {{0, "alpha", 1.0f / 6}, {0, "beta", 0.5f}});
   return rewrite_pass("recognize_activations",
-                      {{"silu", node("mul", {any("x"), node("sigmoid", {any("x")})}), make(op("silu"))},
+                      {{"silu", node("mul", {any("x"), node("sigmoid", {any("x")}).once()}), make(op("silu"))},
                        {"gelu", half_product(erf_term()), make(Gelu{})},
                        {"gelu_tanh", half_product(tanh_term()), make(Gelu{"tanh"})},
                        {"hard_swish", six(node("mul", {any("x"), clip})), clipped(op("hard_swish"))},

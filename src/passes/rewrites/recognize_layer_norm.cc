@@ -19,6 +19,12 @@ std::string over_last_axis(const Graph& graph, const Node& mean) {
   return last && reduce->keepdims ? "" : "a mean is not over the last axis, or drops it";
 }
 
+// A norm over more than the last axis takes a scale and a bias for all of them: a row would leave its kernel.
+bool normalizes_rows(const Graph& graph, const Node& norm) {
+  const int64_t axis = norm.op.get_if<LayerNorm>()->axis;
+  return axis == -1 || axis + 1 == graph.type(norm.inputs[0]).rank();
+}
+
 // The length of the last axis, where it is known and the value is f32.
 std::optional<int64_t> row_length(const Graph& graph, ValueId x) {
   const Type& type = graph.type(x);
@@ -43,6 +49,7 @@ Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
   }
   const std::optional<int64_t> length = row_length(graph, m["x"]);
   if (!length) return "the last axis has no known length";
+  if (graph.type(m.root()).rank() != graph.type(m["x"]).rank()) return "epsilon makes the result larger";
   Tensor ones = Tensor::zeros(DType::f32, {*length});
   for (float& x : ones.mutable_data<float>()) x = 1;
   const auto epsilon = static_cast<float>(*scalar_value(m.tensor("epsilon")));
@@ -53,7 +60,10 @@ Outcome scaled(Graph& graph, const Match& m, const PassContext&) {
   const Node& norm = m.node("norm");
   const std::optional<int64_t> length = row_length(graph, norm.inputs[0]);
   if (norm.inputs.size() != 2 || !length || !is_row(graph, m["w"], *length)) return "the factor is not a constant row";
-  for (float x : graph.value(norm.inputs[1]).info.constant.data<float>()) {
+  if (!normalizes_rows(graph, norm)) return "the norm is over several axes";
+  const Tensor& scale = graph.value(norm.inputs[1]).info.constant;
+  if (!scale.present() || scale.dtype() != DType::f32) return "the norm has a scale already";
+  for (float x : scale.data<float>()) {
     if (x != 1) return "the norm has a scale already";
   }
   if (!same_shape(graph.shape(m.root()), graph.shape(m["norm"]))) return "the product is larger";
@@ -64,6 +74,7 @@ Outcome shifted(Graph& graph, const Match& m, const PassContext&) {
   const Node& norm = m.node("norm");
   const std::optional<int64_t> length = row_length(graph, norm.inputs[0]);
   if (norm.inputs.size() != 2 || !length || !is_row(graph, m["b"], *length)) return "the summand is not a constant row";
+  if (!normalizes_rows(graph, norm)) return "the norm is over several axes";
   if (!same_shape(graph.shape(m.root()), graph.shape(m["norm"]))) return "the sum is larger";
   return graph.add1(norm.op, {norm.inputs[0], norm.inputs[1], as_row(graph, m["b"], *length)});
 }
