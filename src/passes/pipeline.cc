@@ -19,15 +19,17 @@ Stage simplify() {
                      compare_positions(),
                      // What a convolution or gemm can take into its weights is gone before the rest becomes maths.
                      fold_conv_batch_norm(), fold_gemm_batch_norm(), lower_batch_norm(), fold_conv_scale(),
-                     fold_matmul_scale(), transpose_cancel(), transpose_sink(), reshape_cancel(), sink_expand(),
-                     fold_constants()},
+                     fold_matmul_scale(), gemm_to_matmul(), transpose_cancel(), transpose_sink(), reshape_cancel(),
+                     merge_transposed_dims(), sink_expand(), fold_constants()},
           .rounds = 8};
 }
 
 Stage recognize() {
   return {.name = "recognize",
-          .passes = {recognize_activations(), recognize_layer_norm(), recognize_attention(), transpose_cancel(),
-                     reshape_cancel(), eliminate_identity()},
+          .passes = {recognize_activations(), recognize_layer_norm(), recognize_attention(),
+                     // Attention leaves movement of its operands and its result that meets what is around it.
+                     common_subexpressions(), transpose_cancel(), transpose_sink(), reshape_cancel(),
+                     merge_transposed_dims(), eliminate_identity()},
           .rounds = 8};
 }
 

@@ -8,12 +8,17 @@
 //   split{axis}(transpose{p}(x))            =>  transpose{p}(split{p[axis]}(x)) for each result
 //   pad(transpose{p}(x), pads)              =>  transpose{p}(pad(x, pads'))
 //   resize{axes}(transpose{p}(x), ...)      =>  transpose{p}(resize{p[axes]}(x, ...))
+//   layer_norm(transpose{p}(x), ...)        =>  transpose{p}(layer_norm(x, ...))       along the last axis, where p
+//   keeps matmul(transpose{p}(x), W)              =>  transpose{p}(matmul(x, W))             it; W is a constant matrix
+//   f(transpose{p}(x), transpose{q}(y))     =>  transpose{p}(f(x, transpose{inverse(p) q}(y)))   where p, but not q,
+//                                               keeps the last axis, and so sinks further
 //   quantize_linear{axis}(transpose{p}(x), s, z)  =>  transpose{p}(quantize_linear{p[axis]}(x, s, z)), and dequantize
 // unless the transposed value is also used by something that it cannot sink through: then there would be two.
 #include <algorithm>
 #include <array>
 #include <numeric>
 
+#include "ops/layer_norm.h"
 #include "ops/transpose.h"
 #include "passes/edit.h"
 #include "passes/passes.h"
@@ -31,7 +36,26 @@ bool is_reduction(const Node& node) {
          has_field(node.op, "keepdims");
 }
 
-bool sinkable(const Node& node) {
+bool keeps_last(const Perm& perm) { return !perm.empty() && perm.back() + 1 == std::ssize(perm); }
+
+// Does each row of the result come from the row of input 0, the last axis, alone?
+bool works_on_rows(const Graph& graph, const Node& node) {
+  const auto row = [&](size_t i) {
+    const ValueId id = i < node.inputs.size() ? node.inputs[i] : kAbsent;
+    return id == kAbsent || graph.type(id).rank() == 1;
+  };
+  if (node.is("layer_norm")) {
+    const int64_t axis = node.op.get_if<LayerNorm>()->axis;
+    return (axis == -1 || axis + 1 == graph.type(node.inputs[0]).rank()) && row(1) && row(2);
+  }
+  return node.is("matmul") && graph.value(node.inputs[1]).is_constant() && graph.type(node.inputs[1]).rank() == 2;
+}
+
+// May `transposed`, by `perm`, sink through its user?
+bool sinkable(const Graph& graph, const Node& node, ValueId transposed, const Perm& perm) {
+  if (node.op && node.epilogue.empty() && works_on_rows(graph, node)) {
+    return node.inputs[0] == transposed && perm.size() >= 2 && keeps_last(perm);
+  }
   constexpr std::array<std::string_view, 8> kOps{"transpose", "concat", "slice_to",        "split",
                                                  "pad",       "resize", "quantize_linear", "dequantize_linear"};
   if (!node.op || !node.epilogue.empty()) return false;
@@ -44,10 +68,11 @@ std::optional<Perm> sinking(const Graph& graph, ValueId id) {
   if (id == kAbsent || graph.is_output(id)) return std::nullopt;
   const Node* node = graph.producer(id);
   if (!node || !node->is("transpose")) return std::nullopt;
+  const Perm perm = node->op.get_if<Transpose>()->order(graph.type(id).rank());
   for (NodeId user : graph.value(id).users) {
-    if (!sinkable(graph.node(user))) return std::nullopt;
+    if (!sinkable(graph, graph.node(user), id, perm)) return std::nullopt;
   }
-  return node->op.get_if<Transpose>()->order(graph.type(id).rank());
+  return perm;
 }
 
 ValueId below(const Graph& graph, ValueId transposed) { return graph.producer(transposed)->inputs[0]; }
@@ -57,26 +82,45 @@ bool one_element(const Type& type) {
          std::all_of(type.shape->begin(), type.shape->end(), [](const Dim& dim) { return dim == Dim(1); });
 }
 
+Perm inverse_of(const Perm& perm) {
+  Perm inverse(perm.size());
+  for (size_t d = 0; d < perm.size(); ++d) inverse[static_cast<size_t>(perm[d])] = static_cast<int64_t>(d);
+  return inverse;
+}
+
 Tensor transposed_back(const Tensor& tensor, const Perm& perm) {
   std::vector<int64_t> dims(perm.size() - tensor.dims().size(), 1);
   dims.insert(dims.end(), tensor.dims().begin(), tensor.dims().end());
-  Perm inverse(perm.size());
-  for (size_t d = 0; d < perm.size(); ++d) inverse[static_cast<size_t>(perm[d])] = static_cast<int64_t>(d);
-  return compute(Transpose{inverse}, std::array{tensor.reshaped(dims)});
+  return compute(Transpose{inverse_of(perm)}, std::array{tensor.reshaped(dims)});
+}
+
+// The transpose that sinks through a pointwise node: of several, one that keeps the last axis, which sinks further.
+std::optional<Perm> sinking_operand(const Graph& graph, const Node& node, int64_t rank) {
+  std::optional<Perm> first;
+  for (ValueId input : node.inputs) {
+    if (input == kAbsent || graph.type(input).rank() != rank) continue;
+    const std::optional<Perm> perm = sinking(graph, input);
+    if (perm && (!first || (keeps_last(*perm) && !keeps_last(*first)))) first = perm;
+  }
+  return first;
+}
+
+// Is `id` transposed for this use alone, and can its transpose change places with `perm`?
+bool yields(const Graph& graph, ValueId id, const Perm& perm) {
+  const Node* node = graph.producer(id);
+  return keeps_last(perm) && node && node->is("transpose") && graph.single_use(id) &&
+         graph.type(id).rank() == std::ssize(perm) &&
+         !keeps_last(node->op.get_if<Transpose>()->order(std::ssize(perm)));
 }
 
 Outcome through_pointwise(Graph& graph, const Match& m, const Node& node) {
-  const auto rank = static_cast<size_t>(graph.type(m.root()).rank());
-  std::optional<Perm> perm;
-  for (ValueId input : node.inputs) {
-    if (!perm && input != kAbsent && graph.type(input).rank() == static_cast<int64_t>(rank))
-      perm = sinking(graph, input);
-  }
+  const std::optional<Perm> perm = sinking_operand(graph, node, graph.type(m.root()).rank());
   if (!perm) return Outcome::no();
   for (ValueId input : node.inputs) {
     if (input == kAbsent || one_element(graph.type(input))) continue;
     const Value& value = graph.value(input);
-    if (value.is_constant() ? value.info.constant.dtype() == DType::string : sinking(graph, input) != perm) {
+    if (value.is_constant() ? value.info.constant.dtype() == DType::string
+                            : sinking(graph, input) != perm && !yields(graph, input, *perm)) {
       return "another operand has another order of dimensions";
     }
   }
@@ -86,8 +130,12 @@ Outcome through_pointwise(Graph& graph, const Match& m, const Node& node) {
     if (graph.value(input).is_constant()) {
       const Tensor constant = graph.value(input).info.constant;
       input = graph.add_constant(graph.value(input).name, transposed_back(constant, *perm));
-    } else {
+    } else if (sinking(graph, input) == perm) {
       input = below(graph, input);
+    } else {
+      Perm other = graph.producer(input)->op.get_if<Transpose>()->order(std::ssize(*perm)), both;
+      for (int64_t d : inverse_of(*perm)) both.push_back(other[static_cast<size_t>(d)]);
+      input = graph.add1(Transpose{both}, {below(graph, input)});
     }
   }
   return graph.add1(Transpose{*perm}, {graph.add1(node.op, inputs)});
@@ -179,12 +227,15 @@ Outcome through_quantize(Graph& graph, const Node& node, const Perm& perm) {
 
 Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());  // adding nodes moves the original
-  if (!node.op || !node.epilogue.empty() || node.inputs.empty() || node.is("transpose") || !sinkable(node)) {
-    return Outcome::no();
-  }
+  if (!node.op || !node.epilogue.empty() || node.inputs.empty() || node.is("transpose")) return Outcome::no();
   if (node.op.info().pointwise) return through_pointwise(graph, m, node);
   const std::optional<Perm> perm = sinking(graph, node.inputs[0]);
   if (!perm) return Outcome::no();
+  if (works_on_rows(graph, node)) {
+    std::vector<ValueId> inputs = node.inputs;
+    inputs[0] = below(graph, inputs[0]);
+    return graph.add1(Transpose{*perm}, {graph.add1(node.op, inputs)});
+  }
   if (is_reduction(node)) return through_reduction(graph, node, *perm);
   if (node.is("concat")) return through_concat(graph, node, *perm);
   if (node.is("split")) return through_split(graph, node, *perm);
