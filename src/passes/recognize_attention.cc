@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax(q k' * c + mask) v  =>  attention(xq, xk, xv, mask)
 //
-// where q, k, v are [B,S,H*D] projections split into heads: reshaped to [B,S,H,D], transposed, scaled by constants in
-// any order, as TorchScript and torch.export spell it; the result is brought back to [B,S,H*D]. NaNs of rows that are
-// masked entirely may be replaced by 0 (zero_masked_rows).
+// where q, k and v, each [B,H,S,D], are data movement of xq, xk and xv (movement.h) and products by constants in any
+// order, as TorchScript and torch.export spell it: of three projections [B,S,H*D], of one that holds all three, with
+// the batch or the sequence first, or of anything else. NaNs of rows that are masked entirely may be replaced by 0
+// (zero_masked_rows).
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <optional>
 
 #include "ops/attention.h"
@@ -12,90 +15,97 @@
 #include "ops/softmax.h"
 #include "ops/transpose.h"
 #include "passes/edit.h"
+#include "passes/movement.h"
 #include "passes/passes.h"
 #include "passes/pattern.h"
 
 namespace mj {
 namespace {
 
-using Perm = std::vector<int64_t>;
+// One operand: its movement, and which of its dims are which.
+struct Operand {
+  Movement moved;
+  Factors batch, heads, rows, depth;
 
-bool is_reshape(const Node& node) { return node.is("reshape_to") || node.is("reshape"); }
-
-// A product with a constant scalar: the other operand and the factor.
-std::optional<std::pair<ValueId, double>> scalar_product(const Graph& graph, const Node& node) {
-  if (!node.is("mul") && !node.is("div")) return std::nullopt;
-  for (size_t i : {size_t{0}, size_t{1}}) {
-    const Value& factor = graph.value(node.inputs[1 - i]);
-    if (!factor.is_constant() || (node.is("div") && i == 1)) continue;
-    const std::optional<double> value = scalar_value(factor.info.constant);
-    if (!value || graph.type(node.outputs[0]).rank() != graph.type(node.inputs[i]).rank()) continue;
-    return std::pair(node.inputs[i], node.is("div") ? 1 / *value : *value);
-  }
-  return std::nullopt;
-}
-
-// A [B,S,H*D] value split into heads.
-struct Heads {
-  ValueId x = kAbsent;
-  int64_t heads = 0, size = 0;
-  double scale = 1;
+  std::vector<Factors> bshd() const { return {batch, rows, joined({heads, depth})}; }
+  std::vector<Factors> bhsd() const { return {batch, heads, rows, depth}; }
 };
 
-// Reshapes of the outer two dims to one and back around a transpose of the inner two: the value before, or kAbsent.
-ValueId through_flat_transpose(const Graph& graph, const Node& outer) {
-  const Node* transpose = graph.producer(outer.inputs[0]);
-  if (!transpose || !transpose->is("transpose") || transpose->op.get_if<Transpose>()->order(3) != Perm{0, 2, 1})
-    return kAbsent;
-  if (graph.type(transpose->inputs[0]).rank() != 3) return kAbsent;
-  const Node* inner = graph.producer(transpose->inputs[0]);
-  if (!inner || !is_reshape(*inner) || graph.type(inner->inputs[0]).rank() != 4) return kAbsent;
-  const Shape &before = graph.shape(inner->inputs[0]), &after = graph.shape(outer.outputs[0]);
-  const bool fits = before[0] == after[0] && before[1] == after[1] && before[2] == after[3] && before[3] == after[2];
-  return fits ? inner->inputs[0] : kAbsent;
+Operand operand(const Graph& graph, ValueId id, bool turned) {
+  Operand found{movement_of(graph, id), {}, {}, {}, {}};
+  const std::vector<Factors>& dims = found.moved.dims;
+  found.batch = dims[0];
+  found.heads = dims[1];
+  found.rows = dims[turned ? 3 : 2];
+  found.depth = dims[turned ? 2 : 3];
+  return found;
 }
 
-// Walks up from a rank-4 operand to the [B,S,H*D] value that it was split from; `want` is the permutation of [B,S,H,D]
-// that the operand must be.
-std::optional<Heads> split_heads(const Graph& graph, ValueId id, const Perm& want) {
-  Heads found;
-  Perm perm = {0, 1, 2, 3};  // of the operand, in terms of the value walked to
-  for (int steps = 0; steps < 16; ++steps) {
-    const Node* node = graph.producer(id);
-    if (!node || graph.type(id).rank() != 4) return std::nullopt;
-    if (const auto product = scalar_product(graph, *node)) {
-      found.scale *= product->second;
-      id = product->first;
-    } else if (const Transpose* transpose = node->op.get_if<Transpose>()) {
-      const Perm inner = transpose->order(4);
-      for (int64_t& axis : perm) axis = inner[static_cast<size_t>(axis)];
-      id = node->inputs[0];
-    } else if (is_reshape(*node)) {
-      if (const ValueId through = through_flat_transpose(graph, *node); through != kAbsent) {
-        const Perm inner = {0, 1, 3, 2};
-        for (int64_t& axis : perm) axis = inner[static_cast<size_t>(axis)];
-        id = through;
-        continue;
-      }
-      const Type& from = graph.type(node->inputs[0]);
-      if (from.rank() != 3 || perm != want) return std::nullopt;
-      const Shape& heads = graph.shape(id);
-      const std::optional<int64_t> h = heads[2].constant(), d = heads[3].constant();
-      if (!h || !d || !(heads[0] == (*from.shape)[0]) || !(heads[1] == (*from.shape)[1])) return std::nullopt;
-      found.x = node->inputs[0];
-      found.heads = *h;
-      found.size = *d;
-      return found;
-    } else {
-      return std::nullopt;
-    }
+using Operands = std::array<Operand, 3>;  // q, k, v
+
+// The operand as part `part` of three that lie in one value as [B,S,3*H*D], but for a transpose; nothing if it is none.
+std::optional<Operand> packed_part(const Operand& whole, int64_t part) {
+  Operand found = whole;
+  int third = -1;
+  for (int factor : whole.moved.order) {
+    if (!whole.moved.fixed[static_cast<size_t>(factor)]) continue;
+    if (third >= 0) return std::nullopt;
+    third = factor;
   }
-  return std::nullopt;
+  if (third < 0) return std::nullopt;
+  std::optional<int64_t>& index = found.moved.fixed[static_cast<size_t>(third)];
+  if (index != part || !(whole.moved.sizes[static_cast<size_t>(third)] == Dim(3))) return std::nullopt;
+  index.reset();
+  found.heads.insert(found.heads.begin(), third);
+  return found;
+}
+
+// Where the parts of an operand stand in its source, whatever the factors' numbers.
+std::vector<std::pair<int64_t, std::string>> places(const Operand& operand) {
+  std::vector<std::pair<int64_t, std::string>> all;
+  for (const Factors& dim : operand.bhsd()) {
+    for (int factor : dim) {
+      const auto at = std::find(operand.moved.order.begin(), operand.moved.order.end(), factor);
+      all.emplace_back(at - operand.moved.order.begin(), to_string(operand.moved.sizes[static_cast<size_t>(factor)]));
+    }
+    all.emplace_back(-1, "");
+  }
+  return all;
+}
+
+// The value that holds q, k and v side by side, if one does.
+std::optional<Operand> packed(const Operands& operands) {
+  std::optional<Operand> first;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const std::optional<Operand> part = packed_part(operands[i], static_cast<int64_t>(i));
+    if (!part) return std::nullopt;
+    if (!first) first = part;
+    if (part->moved.source != first->moved.source || places(*part) != places(*first)) return std::nullopt;
+  }
+  return first;
+}
+
+// The layout that needs fewer transposes, and the inputs in it.
+std::vector<ValueId> lay_out(Graph& graph, const Operands& operands, std::string& layout) {
+  if (const std::optional<Operand> whole = packed(operands)) {
+    layout = "qkv";
+    return {place(graph, whole->moved, whole->bshd())};
+  }
+  int64_t flat = 0, split = 1;  // the result of bhsd is transposed behind it, as a rule
+  for (const Operand& x : operands) {
+    flat += in_order(x.moved, x.bshd()) ? 0 : 1;
+    split += in_order(x.moved, x.bhsd()) ? 0 : 1;
+  }
+  layout = flat <= split ? "bshd" : "bhsd";
+  std::vector<ValueId> inputs;
+  for (const Operand& x : operands) inputs.push_back(place(graph, x.moved, flat <= split ? x.bshd() : x.bhsd()));
+  return inputs;
 }
 
 // What the softmax looks at: q k' with scale and mask.
 struct Scores {
   ValueId q = kAbsent, k = kAbsent, mask = kAbsent;
+  ValueId product = kAbsent;  // q k'
   double scale = 1;
 };
 
@@ -107,6 +117,7 @@ std::optional<Scores> scores_of(const Graph& graph, ValueId id) {
     if (node->is("matmul") && node->epilogue.empty()) {
       found.q = node->inputs[0];
       found.k = node->inputs[1];
+      found.product = id;
       return found;
     }
     if (const auto product = scalar_product(graph, *node)) {
@@ -153,29 +164,45 @@ bool rewrite(Graph& graph, NodeId id, const PassContext& context) {
     return false;
   };
   if (!scores) return decline("what the softmax sees is no scaled and masked product");
-  const std::optional<Heads> q = split_heads(graph, scores->q, {0, 2, 1, 3}),
-                             k = split_heads(graph, scores->k, {0, 2, 3, 1}),
-                             v = split_heads(graph, node.inputs[1], {0, 2, 1, 3});
-  if (!q || !k || !v) return decline("q, k or v is not [B,S,H*D] split into heads");
-  if (q->heads != k->heads || q->heads != v->heads || q->size != k->size)
-    return decline("the heads of q, k and v differ");
-  if (v->scale != 1) return decline("v is scaled");
-  for (ValueId x : {q->x, k->x, v->x}) {
-    if (graph.type(x).dtype != DType::f32) return decline("it is not f32");
+  const ValueId probabilities = softmax->outputs[0];
+  const size_t users = attention.zero_masked_rows ? 2 : 1;  // where and is_nan, or the product
+  if (!graph.single_use(node.inputs[0]) || graph.value(probabilities).users.size() != users ||
+      graph.is_output(probabilities)) {
+    return decline("the probabilities are used elsewhere too");
   }
-  attention.heads = q->heads;
-  attention.scale = static_cast<float>(scores->scale * q->scale * k->scale);
+  if (!graph.single_use(softmax->inputs[0]) || !graph.single_use(scores->product))
+    return decline("the scores are used elsewhere too");
+  if (!same_shape(graph.shape(softmax->inputs[0]), graph.shape(scores->product)))
+    return decline("the mask makes the scores larger");
+  const ValueId value = node.inputs[1];
+  if (!graph.type(scores->q).shape || !graph.type(scores->k).shape || !graph.type(value).shape) return false;
+  const Shape q = graph.shape(scores->q), k = graph.shape(scores->k), v = graph.shape(value);
+  const bool ranks = q.size() == 4 && k.size() == 4 && v.size() == 4;
+  if (!ranks || !same_shape({q[0], q[1]}, {k[0], k[1]}) || !same_shape({q[0], q[1]}, {v[0], v[1]}))
+    return decline("the images or heads of q, k and v differ");
+  if (!q[1].constant() || !q[3].constant() || !v[3].constant()) return decline("heads or their size are not known");
+  const Operands operands = {operand(graph, scores->q, false), operand(graph, scores->k, true),
+                             operand(graph, value, false)};
+  if (operands[2].moved.scale != 1) return decline("v is scaled");
+  for (const Operand& x : operands) {
+    if (graph.type(x.moved.source).dtype != DType::f32) return decline("it is not f32");
+  }
+  attention.heads = *q[1].constant();
+  attention.scale = static_cast<float>(scores->scale * operands[0].moved.scale * operands[1].moved.scale);
+  if (attention.scale == 0 || !std::isfinite(attention.scale)) return decline("the scale is 0 or not finite");
 
-  // result [B,H,S,D] -> [B,S,H,D]: the transposes and reshape behind it cancel against ours.
-  std::vector<ValueId> inputs = {q->x, k->x, v->x};
+  std::vector<ValueId> inputs = lay_out(graph, operands, attention.layout);
   if (scores->mask != kAbsent) inputs.push_back(scores->mask);
-  Result<std::vector<ValueId>> joined = graph.add(attention, inputs, 1, {}, node.origin);
-  if (!joined.ok()) return decline(joined.error().message);
-  const Shape& whole = graph.shape((*joined)[0]);
-  const Shape heads = {whole[0], whole[1], q->heads, v->size};
-  const ValueId split = graph.add1(op("reshape_to", {{0, "shape", dim_texts(heads)}}), {(*joined)[0]});
-  const ValueId back = graph.add1(Transpose{{0, 2, 1, 3}}, {split});
-  graph.replace_uses(node.outputs[0], back);
+  Result<std::vector<ValueId>> made = graph.add(attention, inputs, 1, {}, node.origin);
+  if (!made.ok()) return decline(made.error().message);
+  ValueId result = (*made)[0];
+  if (attention.layout != "bhsd") {
+    // [B,S,H*D] -> [B,H,S,D]: the transposes and reshape behind it cancel against ours.
+    const Shape heads = {q[0], q[2], q[1], v[3]};
+    result =
+        graph.add1(Transpose{{0, 2, 1, 3}}, {graph.add1(op("reshape_to", {{1, "shape", dim_texts(heads)}}), {result})});
+  }
+  graph.replace_uses(node.outputs[0], result);
   erase_dead(graph, id);
   return true;
 }
