@@ -21,6 +21,7 @@ check_pie_supported()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 add_library(mj_options INTERFACE)
 target_compile_options(mj_options INTERFACE -Wall -Wextra -Wconversion -Wvla -fno-math-errno -fstack-protector-strong)
+target_compile_options(mj_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-sign-conversion>)  # as g++ counts it
 target_compile_definitions(mj_options INTERFACE _GLIBCXX_ASSERTIONS)
 target_compile_definitions(mj_options INTERFACE MJ_VERSION="${PROJECT_VERSION}")
 target_include_directories(mj_options INTERFACE "${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}/include")
