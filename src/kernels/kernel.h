@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -74,6 +76,9 @@ struct MakeArgs {
   std::string_view config;         // as SelectRow::configs spelled it
   std::span<const Tensor> packed;  // what SelectRow::pack returned; views into the engine, kept alive by their owner
   Isa isa;                         // of the machine that runs it; at least what the row needs
+  // If given, for a kernel that keeps a copy: says that these bytes of `packed` will hardly be read again. From any
+  // thread, as long as the kernel lives.
+  std::function<void(std::span<const std::byte>)> release = nullptr;
 };
 
 struct RunRow {
@@ -81,6 +86,8 @@ struct RunRow {
   int version;
   Isa needs;  // the least instruction set
   Result<std::unique_ptr<Kernel>> (*make)(const MakeArgs& args);
+  // Of a row that lives from a library: why it is missing here; empty if it is not. Null for our own rows.
+  std::string (*missing)() = nullptr;
 };
 
 // Null if this build has no such row.

@@ -27,6 +27,7 @@ struct Packed {
 struct Chosen {
   Choice choice;
   Packed packed;
+  std::optional<Alternative> alternative;  // if the chosen row lives from a library
 };
 
 struct SelectRow {
@@ -41,6 +42,9 @@ struct SelectRow {
   // `constants[i]` is present where problem.inputs[i].constant.
   Result<Packed> (*pack)(const Problem& problem, const Target& target, std::string_view config,
                          std::span<const Tensor> constants);
+  // Of a row that lives from a library: our own row that takes every problem that this one takes. A step stores it as
+  // the way to run without the library. The library row packs as it does, so that the file holds one form for both.
+  std::string_view alternative = {};
 };
 
 std::span<const SelectRow* const> all_select_rows();

@@ -2,10 +2,12 @@
 // Choice: the tactic that a step runs, why, and what else was on the table.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/tensor.h"
 #include "base/units.h"
 
 namespace mj {
@@ -33,6 +35,19 @@ struct Choice {
   std::vector<Refused> refused;
 
   bool operator==(const Choice&) const = default;
+};
+
+// How a step runs where the library of its chosen row is missing.
+struct Alternative {
+  std::string row;
+  int version = 1;
+  std::string config;
+  std::vector<Tensor> packed;
+
+  bool operator==(const Alternative& other) const {  // by contents
+    return row == other.row && version == other.version && config == other.config &&
+           std::equal(packed.begin(), packed.end(), other.packed.begin(), other.packed.end(), identical);
+  }
 };
 
 }  // namespace mj

@@ -3,6 +3,8 @@
 
 #include <fmt/ranges.h>
 
+#include "base/log.h"
+
 namespace mj {
 namespace {
 
@@ -80,10 +82,22 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   std::shared_ptr<Engine> engine(new Engine(std::move(file), *target, options, threads));
   // The plan lives in the engine's manifest, which does not move any more.
   std::shared_ptr<const Plan> plan(&engine->target().plan, [](const Plan*) {});
-  Result<std::shared_ptr<const Program>> program = Program::make(std::move(plan), options.isa);
+  ProgramOptions program_options;
+  if (const auto& mapped = engine->file_.file) {
+    program_options.release = [mapped](std::span<const std::byte> bytes) { mapped->forget(bytes); };
+  }
+  Result<std::shared_ptr<const Program>> program =
+      Program::make(std::move(plan), options.isa, nullptr, program_options);
   if (!program.ok()) return program.error().in(fmt::format("engine '{}'", path));
   engine->program_ = std::move(program).value();
+  for (const std::string& notice : engine->notices()) log_warning("engine '{}': {}", path, notice);
   return engine;
+}
+
+std::vector<std::string> Engine::notices() const {
+  std::vector<std::string> notices;
+  for (const Fallback& fallback : program_->fallbacks()) notices.push_back(to_string(fallback));
+  return notices;
 }
 
 Result<void> Engine::check_inputs(std::span<const Tensor> inputs) const {

@@ -32,6 +32,8 @@ class Engine {
   const LoadedEngine& file() const { return file_; }
   const EngineTarget& target() const { return file_.manifest.targets[target_]; }
   const Program& program() const { return *program_; }
+  // What the user should know of this engine on this machine, one line each; load() has logged them as warnings.
+  std::vector<std::string> notices() const;
   ThreadPool& pool() { return pool_; }
 
   // Inputs and outputs in the order of the ports. Outputs that are present, writable and of the right type and shape

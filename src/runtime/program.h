@@ -2,7 +2,11 @@
 // Program: a Plan with its kernels made. Immutable; shared by every session.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/isa.h"
@@ -13,7 +17,21 @@ namespace mj {
 
 struct ProgramStep {
   std::unique_ptr<Kernel> kernel;                              // of a kernel step
+  std::string_view row;                                        // that made it: the choice's or the alternative's
   std::vector<std::shared_ptr<const class Program>> branches;  // of a branch step
+};
+
+// Steps that run by their alternative, since the library of their row is missing.
+struct Fallback {
+  std::string row, alternative, reason;
+  int steps = 0;
+};
+// "53 steps run by conv_f32 in place of conv_onednn_f32: ..."
+std::string to_string(const Fallback& fallback);
+
+struct ProgramOptions {
+  bool libraries = true;                                              // false: every alternative, without notice
+  std::function<void(std::span<const std::byte>)> release = nullptr;  // as in MakeArgs; outlives the program
 };
 
 class Program {
@@ -21,10 +39,13 @@ class Program {
   // Makes every kernel. `owner` keeps the bytes alive that the plan's constants view. Errors: a row this build does not
   // have, or an instruction set this machine does not have.
   static Result<std::shared_ptr<const Program>> make(std::shared_ptr<const Plan> plan, Isa isa,
-                                                     std::shared_ptr<const void> owner = nullptr);
+                                                     std::shared_ptr<const void> owner = nullptr,
+                                                     const ProgramOptions& options = {});
 
   const Plan& plan() const { return *plan_; }
   const ProgramStep& step(size_t i) const { return steps_[i]; }
+  // Branches included; in the order of their first steps.
+  const std::vector<Fallback>& fallbacks() const { return fallbacks_; }
   // The tensor whose memory `tensor` lives in, through all aliases.
   int root(int tensor) const { return roots_[static_cast<size_t>(tensor)]; }
 
@@ -33,6 +54,7 @@ class Program {
   std::shared_ptr<const void> owner_;
   std::vector<ProgramStep> steps_;
   std::vector<int> roots_;
+  std::vector<Fallback> fallbacks_;
 };
 
 }  // namespace mj

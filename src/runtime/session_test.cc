@@ -336,5 +336,26 @@ TEST(Program, RefusesWhatItCannotRun) {
   EXPECT_NE(program.error().message.find("version 99, this build has version 1"), std::string::npos);
 }
 
+TEST(Program, TakesTheAlternativeWhereTheChosenRowIsMissing) {
+  Plan plan = one_op("neg", {kN});
+  plan.steps[0].choice.row = "of_a_library";
+  plan.steps[0].alternative = Alternative{"reference", 1, "", {}};
+  auto program = Program::make(std::make_shared<const Plan>(plan), Isa::portable);
+  ASSERT_TRUE(program.ok()) << program.error().message;
+  EXPECT_EQ((*program)->step(0).row, "reference");
+  ASSERT_EQ((*program)->fallbacks().size(), 1u);
+  EXPECT_EQ(to_string((*program)->fallbacks()[0]),
+            "1 step runs by reference in place of of_a_library: this build does not have it");
+
+  plan.steps[0].choice.row = "reference";
+  program = Program::make(std::make_shared<const Plan>(plan), Isa::portable);
+  ASSERT_TRUE(program.ok());
+  EXPECT_TRUE((*program)->fallbacks().empty());
+
+  plan.steps[0].alternative->row = "nor_this_one";
+  EXPECT_FALSE(Program::make(std::make_shared<const Plan>(plan), Isa::portable, nullptr, {.libraries = false}).ok());
+  EXPECT_TRUE(Program::make(std::make_shared<const Plan>(plan), Isa::portable).ok());
+}
+
 }  // namespace
 }  // namespace mj

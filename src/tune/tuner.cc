@@ -146,6 +146,16 @@ Result<std::optional<double>> Tuner::measure(const Option& option, const Problem
   return std::optional(best);
 }
 
+// Packed alike, so it costs the file nothing.
+Alternative Tuner::alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const {
+  for (const SelectRow* own : rows_of(family(problem))) {
+    if (own->name != row.alternative) continue;
+    CHECK(!own->refuses(problem, options_.target), "'{}' refuses what '{}' takes", own->name, row.name);
+    return {std::string(own->name), own->version, own->configs(problem, options_.target)[0], packed.tensors};
+  }
+  CHECK(false, "'{}' has no alternative '{}'", row.name, row.alternative);
+}
+
 Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> constants) {
   const auto start = Clock::now();
   const std::string key = this->key(problem);
@@ -192,6 +202,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
     chosen.choice = std::move(choice);
   }
   MJ_ASSIGN(chosen.packed, row->pack(problem, options_.target, chosen.choice.config, constants));
+  if (!row->alternative.empty()) chosen.alternative = alternative_of(*row, problem, chosen.packed);
   seconds_ += since(start);
   return chosen;
 }

@@ -39,6 +39,7 @@ class Tuner {
   };
   std::string key(const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
+  Alternative alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const;
   Result<std::optional<double>> measure(const Option& option, const Problem& problem,
                                         std::span<const Tensor> constants);
 

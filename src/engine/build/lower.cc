@@ -113,6 +113,7 @@ class Lowering {
     if (!chosen.ok()) return node.origin.empty() ? chosen.error() : chosen.error().in(node.origin[0]);
     step.choice = std::move(chosen->choice);
     step.packed = std::move(chosen->packed.tensors);
+    step.alternative = std::move(chosen->alternative);
     const std::vector<int>& consumed = chosen->packed.consumed;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const bool packed = std::find(consumed.begin(), consumed.end(), static_cast<int>(i)) != consumed.end();

@@ -213,6 +213,7 @@ Result<Container> Container::open(const std::string& path, const ContainerOption
   auto result = parse_unnamed(file->bytes(), file, file.get(), options);
   if (!result.ok())
     return result.error().in(fmt::format("engine '{}'", std::filesystem::path(path).filename().string()));
+  result->file_ = std::move(file);
   return result;
 }
 

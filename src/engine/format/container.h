@@ -86,6 +86,8 @@ class Container {
 
   uint32_t major_version() const { return major_; }
   uint32_t minor_version() const { return minor_; }
+  // The file that the bytes are mapped from; null if they were in memory.
+  const std::shared_ptr<const MappedFile>& file() const { return file_; }
   int64_t bytes() const { return static_cast<int64_t>(bytes_.size()); }
   const Digest& root() const { return root_; }
   const std::optional<PublicKey>& signed_by() const { return signed_by_; }
@@ -104,6 +106,7 @@ class Container {
   std::shared_ptr<const void> owner_;
   uint32_t major_ = 0;
   uint32_t minor_ = 0;
+  std::shared_ptr<const MappedFile> file_;
   Digest root_{};
   std::optional<PublicKey> signed_by_;
   std::vector<Section> sections_;

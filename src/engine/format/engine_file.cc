@@ -56,6 +56,7 @@ Result<LoadedEngine> load(const Container& container) {
   engine.signed_by = container.signed_by();
   engine.sections = container.sections();
   engine.mapping = container.owner();
+  engine.file = container.file();
   return engine;
 }
 

@@ -39,6 +39,7 @@ struct LoadedEngine {
   std::optional<PublicKey> signed_by;
   std::vector<Section> sections;
   std::shared_ptr<const void> mapping;
+  std::shared_ptr<const MappedFile> file;  // that it lies in; null if it was read from memory
 };
 
 // The one way in: verifies every byte, then parses, then checks every number in the manifest (plan_verify.h). Errors

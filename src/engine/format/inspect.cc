@@ -97,6 +97,10 @@ std::string step_lines(const Plan& plan, const std::string& indent) {
         out += fmt::format("\n{}{}\n", inner, printable(to_string(step.problem)));
         out += fmt::format("{}by {} version {}{}\n", inner, printable(step.choice.row), step.choice.version,
                            step.choice.config.empty() ? "" : " {" + printable(step.choice.config) + "}");
+        if (step.alternative) {
+          out += fmt::format("{}without its library by {} version {}\n", inner, printable(step.alternative->row),
+                             step.alternative->version);
+        }
         for (const Candidate& c : step.choice.candidates) out += fmt::format("{}- {}\n", inner, candidate_text(c));
         for (const Refused& refused : step.choice.refused) {
           out += fmt::format("{}x {}: {}\n", inner, printable(refused.row), printable(refused.reason));

@@ -61,14 +61,19 @@ Json kernel_json(const Step& step) {
   }
   for (const Operand& operand : step.problem.inputs) inputs.push_back(name(operand.dtype));
   for (const Operand& operand : step.problem.outputs) outputs.push_back(name(operand.dtype));
-  return {{"family", printable(family(step.problem))},
-          {"problem", printable(to_string(step.problem))},
-          {"tactic", printable(step.choice.row)},
-          {"version", step.choice.version},
-          {"config", printable(step.choice.config)},
-          {"precision", {{"inputs", inputs}, {"outputs", outputs}}},
-          {"candidates", candidates},
-          {"refused", refused}};
+  Json out = {{"family", printable(family(step.problem))},
+              {"problem", printable(to_string(step.problem))},
+              {"tactic", printable(step.choice.row)},
+              {"version", step.choice.version},
+              {"config", printable(step.choice.config)},
+              {"precision", {{"inputs", inputs}, {"outputs", outputs}}},
+              {"candidates", candidates},
+              {"refused", refused}};
+  if (const std::optional<Alternative>& other = step.alternative) {
+    out["alternative"] = {
+        {"tactic", printable(other->row)}, {"version", other->version}, {"config", printable(other->config)}};
+  }
+  return out;
 }
 
 Json step_json(const Step& step) {

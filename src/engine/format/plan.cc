@@ -23,6 +23,7 @@ bool Step::operator==(const Step& other) const {
   const auto same_plan = [](const auto& a, const auto& b) { return *a == *b; };
   return kind == other.kind && inputs == other.inputs && outputs == other.outputs && origin == other.origin &&
          problem == other.problem && choice == other.choice && identical_lists(packed, other.packed) &&
+         alternative == other.alternative &&
          std::equal(branches.begin(), branches.end(), other.branches.begin(), other.branches.end(), same_plan) &&
          left == other.left && right == other.right && message == other.message;
 }

@@ -61,6 +61,8 @@ struct Step {
   Problem problem;             // of a kernel
   Choice choice;               // of a kernel
   std::vector<Tensor> packed;  // of a kernel: views into the engine's packed weights once loaded
+  // Of a kernel whose row lives from a library: how to run without. It reads the same inputs.
+  std::optional<Alternative> alternative;
 
   std::vector<std::shared_ptr<const Plan>> branches;  // of a branch: then, else
 

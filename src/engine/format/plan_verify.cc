@@ -149,7 +149,7 @@ class PlanVerifier {
 
   Result<void> check_step(const Step& step) {
     const bool is_kernel = step.kind == Step::Kind::kernel, is_branch = step.kind == Step::Kind::branch;
-    if ((!is_kernel && !step.packed.empty()) || step.branches.size() != (is_branch ? 2 : 0)) {
+    if ((!is_kernel && (!step.packed.empty() || step.alternative)) || step.branches.size() != (is_branch ? 2 : 0)) {
       return model_error("it holds what another kind of step should");
     }
     for (size_t i = 0; i < step.inputs.size(); ++i) {
@@ -179,6 +179,7 @@ class PlanVerifier {
                          problem.inputs.size(), problem.outputs.size());
     }
     if (step.choice.row.empty()) return model_error("it names no kernel");
+    if (step.alternative && step.alternative->row.empty()) return model_error("its alternative names no kernel");
     std::vector<ValueInfo> inputs(step.inputs.size());
     std::vector<Type> outputs(step.outputs.size());
     for (size_t i = 0; i < step.inputs.size(); ++i) {

@@ -55,7 +55,7 @@ class PlanToRecord {
   }
 
   KernelRecord kernel(const Step& step) {
-    KernelRecord record{step.problem, step.choice, {}};
+    KernelRecord record{step.problem, step.choice, {}, {}};
     StepTimes times{target_.name, kernels_++, {}};
     bool measured = false;
     for (Candidate& candidate : record.choice.candidates) {
@@ -66,6 +66,12 @@ class PlanToRecord {
     if (measured) times_.push_back(std::move(times));
     for (const Tensor& tensor : step.packed) {
       record.packed.push_back(constants_.add(SectionKind::weights, number_, tensor));
+    }
+    if (const std::optional<Alternative>& from = step.alternative) {
+      record.alternative = {from->row, from->version, from->config, {}};
+      for (const Tensor& tensor : from->packed) {
+        record.alternative->packed.push_back(constants_.add(SectionKind::weights, number_, tensor));
+      }
     }
     return record;
   }
@@ -151,6 +157,13 @@ class PlanFromRecord {
     for (const StoredTensor& stored : record.packed) {
       MJ_ASSIGN(Tensor packed, constants_.tensor(SectionKind::weights, number_, stored));
       step.packed.push_back(std::move(packed));
+    }
+    if (record.alternative) {
+      step.alternative = Alternative{
+          std::move(record.alternative->row), record.alternative->version, std::move(record.alternative->config), {}};
+      for (const StoredTensor& stored : record.alternative->packed) {
+        MJ_ASSIGN(step.alternative->packed.emplace_back(), constants_.tensor(SectionKind::weights, number_, stored));
+      }
     }
     const int64_t kernel = kernels_++;
     if (!times_) return {};

@@ -23,10 +23,18 @@ struct TensorRecord {
   std::optional<StoredTensor> constant;
 };
 
+struct AlternativeRecord {
+  std::string row;
+  int version = 1;
+  std::string config;
+  std::vector<StoredTensor> packed;
+};
+
 struct KernelRecord {
   Problem problem;
   Choice choice;  // without what was measured
   std::vector<StoredTensor> packed;
+  std::optional<AlternativeRecord> alternative;
 };
 
 struct PlanRecord;

@@ -48,6 +48,7 @@ inline Step example_matmul(const Shape& x, const Shape& y) {
                             {"reference", "", std::nullopt, 3e-3, std::nullopt}};
   step.choice.refused = {{"gemm_amx", "the CPU has no AMX"}};
   step.packed = {Tensor::of<uint8_t>({5}, std::vector<uint8_t>{1, 2, 3, 4, 5})};
+  step.alternative = Alternative{"gemm_f32", 2, "mr=6", step.packed};
   return step;
 }
 

@@ -211,12 +211,21 @@ void fields(V& v, T& x) {
   v(4, "alias_of", x.alias_of);
   v(5, "constant", x.constant);
 }
+template <class V, Of<AlternativeRecord> T>
+void fields(V& v, T& x) {
+  v.message("Alternative");
+  v(1, "row", x.row);
+  v(2, "version", x.version);
+  v(3, "config", x.config);
+  v(4, "packed", x.packed);
+}
 template <class V, Of<KernelRecord> T>
 void fields(V& v, T& x) {
   v.message("Kernel");
   v(1, "problem", x.problem);
   v(2, "choice", x.choice);
   v(3, "packed", x.packed);
+  v(4, "alternative", x.alternative);
 }
 template <class V, Of<StepRecord> T>
 void fields(V& v, T& x) {
