@@ -20,14 +20,18 @@ struct RowCase {
 // Fills problem.inputs, then problem.outputs from what the reference computes.
 std::vector<Tensor> complete(RowCase& c);
 
-// The row's outputs. Fails the test if the row refuses or errs.
-std::vector<Tensor> run_row(const std::string& row, const RowCase& c, Isa isa, int threads);
+// What the row offers for a complete problem.
+std::vector<std::string> configs_of(const std::string& row, const RowCase& c, Isa isa);
+
+// The row's outputs. Fails the test if the row refuses or errs. An empty config is the row's first.
+std::vector<Tensor> run_row(const std::string& row, const RowCase& c, Isa isa, int threads,
+                            const std::string& config = "");
 
 // Fails unless |got - want| <= tolerance * (1 + |want|) everywhere and NaNs and infinities agree.
 void expect_close(const std::vector<Tensor>& want, const std::vector<Tensor>& got, double tolerance,
                   const std::string& what);
 
-// On every Isa of this machine, on 1 and 2 threads (bitwise the same), against the reference.
+// In every configuration, on every Isa of this machine, on 1 and 2 threads (bitwise the same), against the reference.
 void expect_row_matches(const std::string& row, RowCase c, double tolerance);
 // The message of the error that running ends with, or "ran".
 std::string run_row_error(const std::string& row, const RowCase& c, Isa isa);

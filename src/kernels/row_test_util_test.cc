@@ -6,6 +6,8 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/onednn/run_module.h"
+
 namespace mj {
 namespace {
 
@@ -47,20 +49,28 @@ std::vector<Tensor> complete(RowCase& c) {
 
 namespace {
 
-// Packs, makes and runs; an error is the run's.
-Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, Isa isa, int threads) {
+// Configurations are those of a machine of two threads, with how many ever they run.
+Target target_of(Isa isa) {
+  Target target;
+  target.isa = isa;
+  target.threads = 2;
+  target.onednn = onednn::library_version();
+  return target;
+}
+
+// Packs, makes and runs; an error is the run's. An empty config is the row's first.
+Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, Isa isa, int threads,
+                                    std::string config = "") {
   const SelectRow* select = select_row(name);
   const RunRow* run = find_run_row(name);
   if (!select || !run) return model_error("no row {}", name);
-  Target target;
-  target.isa = isa;
-  target.threads = threads;
+  const Target target = target_of(isa);
   if (const Refusal reason = select->refuses(c.problem, target))
     return model_error("{} refuses: {}; {}", name, *reason, to_string(c.problem));
   std::vector<Tensor> constants(c.inputs.size());
   for (size_t i = 0; i < c.inputs.size(); ++i)
     if (c.problem.inputs[i].constant) constants[i] = c.inputs[i];
-  const std::string config = select->configs(c.problem, target)[0];
+  if (config.empty()) config = select->configs(c.problem, target)[0];
   MJ_ASSIGN(const Packed packed, select->pack(c.problem, target, config, constants));
   std::vector<TensorRef> input_refs = refs(c.inputs);
   for (int i : packed.consumed) input_refs[static_cast<size_t>(i)] = {};
@@ -88,8 +98,16 @@ Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, I
 
 }  // namespace
 
-std::vector<Tensor> run_row(const std::string& name, const RowCase& c, Isa isa, int threads) {
-  Result<std::vector<Tensor>> outputs = try_row(name, c, isa, threads);
+std::vector<std::string> configs_of(const std::string& row, const RowCase& c, Isa isa) {
+  const SelectRow* select = select_row(row);
+  const Target target = target_of(isa);
+  if (!select || select->refuses(c.problem, target)) return {""};
+  return select->configs(c.problem, target);
+}
+
+std::vector<Tensor> run_row(const std::string& name, const RowCase& c, Isa isa, int threads,
+                            const std::string& config) {
+  Result<std::vector<Tensor>> outputs = try_row(name, c, isa, threads, config);
   if (outputs.ok()) return *outputs;
   ADD_FAILURE() << outputs.error().message;
   return {};
@@ -119,19 +137,24 @@ void expect_row_matches(const std::string& row, RowCase c, double tolerance) {
   const std::vector<Tensor> want = complete(c);
   for (Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
     if (!can_run(isa)) continue;
-    const std::vector<Tensor> one = run_row(row, c, isa, 1), two = run_row(row, c, isa, 2);
-    expect_close(want, one, tolerance, fmt::format("{} on {}: {}", row, name(isa), to_string(c.problem)));
-    ASSERT_EQ(one.size(), two.size());
-    for (size_t i = 0; i < one.size(); ++i)
-      EXPECT_TRUE(identical(one[i], two[i])) << row << " differs with threads: " << to_string(c.problem);
+    const std::vector<std::string> configs = configs_of(row, c, isa);
+    for (const std::string& config : configs) {
+      const std::string what = fmt::format("{} {} on {}: {}", row, config, name(isa), to_string(c.problem));
+      const Result<std::vector<Tensor>> one = try_row(row, c, isa, 1, config), two = try_row(row, c, isa, 2, config);
+      ASSERT_TRUE(one.ok()) << one.error().message;
+      ASSERT_TRUE(two.ok()) << two.error().message;
+      expect_close(want, *one, tolerance, what);
+      ASSERT_EQ(one->size(), two->size());
+      for (size_t i = 0; i < one->size(); ++i) {
+        EXPECT_TRUE(identical((*one)[i], (*two)[i])) << "differs with threads: " << what;
+      }
+    }
   }
 }
 
 std::string refusal_of(const std::string& row, RowCase c) {
   complete(c);
-  Target target;
-  target.isa = detect_isa();
-  return select_row(row)->refuses(c.problem, target).value_or("takes it");
+  return select_row(row)->refuses(c.problem, target_of(detect_isa())).value_or("takes it");
 }
 
 Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims) {

@@ -14,7 +14,7 @@ struct Target {
   Isa isa = Isa::portable;
   int threads = 1;
   int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;
-  bool onednn = false;  // the module is present on the building machine
+  std::string onednn;  // version of the library behind the building machine's module; empty: none
 
   // "cpu-avx512", "cpu-avx2", "cpu-portable": the name that an engine files it under.
   std::string name() const;

@@ -65,8 +65,8 @@ Result<int> run_bench(const BenchArgs& args) {
   if (!inputs.ok()) return inputs.error();
   std::vector<std::vector<int64_t>> dims;
   for (const Tensor& input : *inputs) dims.push_back(input.dims());
-  MJ_ASSIGN(const Engine::Memory memory, engine->warm(dims));
   const auto first = Clock::now();
+  MJ_ASSIGN(const Engine::Memory memory, engine->warm(dims));
   MJ_TRY(run_for(*engine, *inputs, 0, 1, nullptr));
   const double first_answer_ms = load_ms + since(first) * 1e3;
   MJ_TRY(run_for(*engine, *inputs, args.warm_up, 1, nullptr));
@@ -91,7 +91,9 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"first_answer_ms", first_answer_ms},
                                     {"arena_bytes", memory.arena_bytes},
                                     {"largest_live_bytes", memory.largest_live_bytes},
-                                    {"peak_memory_bytes", peak_memory_bytes()}};
+                                    {"peak_memory_bytes", peak_memory_bytes()},
+                                    {"onednn", onednn_json()},
+                                    {"notices", engine->notices()}};
   if (args.samples) results["samples_ms"] = latencies;
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
@@ -106,6 +108,7 @@ Result<int> run_bench(const BenchArgs& args) {
                                static_cast<double>(memory.arena_bytes) / 0x1p20,
                                static_cast<double>(memory.largest_live_bytes) / 0x1p20,
                                static_cast<double>(peak_memory_bytes()) / 0x1p20));
+  say_onednn(args.common);
   if (latency.deviation > 0.1 * latency.mean) {
     say(args.common, fmt::format("advice: latency varies by {:.0f} %; other load on this machine?",
                                  100 * latency.deviation / latency.mean));

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/signature.h"
 #include "engine/format/engine_file.h"
+#include "kernels/onednn/run_module.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
@@ -81,9 +82,12 @@ Result<int> run_compile(const CompileArgs& args) {
   Target here;
   here.isa = detect_isa();
   here.threads = threads_of(args.common);
+  here.onednn = onednn::library_version();
   CompileOptions options;
   MJ_ASSIGN(options.target, parse_target(args.target, here));
   options.target_is_here = options.target.isa <= here.isa && !args.estimate;
+  // Of another machine's library nothing is known.
+  if (options.target.isa > here.isa) options.target.onednn.clear();
   options.precision = args.precision;
   MJ_ASSIGN(options.samples, read_samples(args.samples));
   MJ_ASSIGN(options.profile, parse_profile(args.profile));

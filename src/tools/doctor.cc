@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this machine offers, and the one command that mends what it does not.
-#include <dlfcn.h>
-
 #include <nlohmann/json.hpp>
 
 #include "base/cpu_quota.h"
 #include "base/isa.h"
 #include "base/machine.h"
 #include "energy/meter.h"
+#include "kernels/onednn/run_module.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
 
@@ -18,10 +17,10 @@ struct Finding {
   std::string what, state, fix;
 };
 
-Finding library(const std::string& what, const char* file, const std::string& fix) {
-  void* handle = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
-  if (handle) dlclose(handle);
-  return {what, handle ? "found" : "not found", handle ? "" : fix};
+Finding onednn_module() {
+  const onednn::Module& module = onednn::module();
+  if (module.table) return {"oneDNN", fmt::format("{} through {}", module.table->library, module.file), ""};
+  return {"oneDNN", "not used: " + module.why_not, "apt-get install libdnnl-dev and build again (optional)"};
 }
 
 std::vector<Finding> findings() {
@@ -34,7 +33,7 @@ std::vector<Finding> findings() {
     all.push_back({"RAPL " + domain.name, domain.readable ? "readable" : "not readable",
                    domain.readable ? "" : "sudo chmod a+r " + domain.path});
   }
-  all.push_back(library("oneDNN", "libdnnl.so.2", "apt-get install libdnnl-dev (optional)"));
+  all.push_back(onednn_module());
   return all;
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/isa.h"
 #include "base/machine.h"
+#include "kernels/onednn/run_module.h"
 
 namespace mj {
 
@@ -25,6 +26,19 @@ Result<void> write_json(const Common& common, const nlohmann::ordered_json& json
 
 nlohmann::ordered_json environment(int threads) {
   return {{"millijoule", MJ_VERSION}, {"cpu", cpu_model()}, {"isa", name(detect_isa())}, {"threads", threads}};
+}
+
+nlohmann::ordered_json onednn_json() {
+  const onednn::Use use = onednn::use();
+  if (use.primitives == 0) return nullptr;
+  return {{"version", onednn::library_version()}, {"primitives", use.primitives}, {"seconds", use.seconds}};
+}
+
+void say_onednn(const Common& common) {
+  const onednn::Use use = onednn::use();
+  if (use.primitives == 0) return;
+  say(common, fmt::format("oneDNN {}: {} primitives made in {:.1f} ms", onednn::library_version(), use.primitives,
+                          use.seconds * 1e3));
 }
 
 int threads_of(const Common& common) { return common.threads > 0 ? common.threads : default_threads(); }

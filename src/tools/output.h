@@ -18,6 +18,10 @@ Result<void> write_json(const Common& common, const nlohmann::ordered_json& json
 // Machine, instruction set, threads, version: the head of every report.
 nlohmann::ordered_json environment(int threads);
 int threads_of(const Common& common);
+// The oneDNN module, as far as this process has used it: null where it did not.
+nlohmann::ordered_json onednn_json();
+// The same as a line, if it was used.
+void say_onednn(const Common& common);
 
 // The signature policy of --trusted-key PATH; none where it is empty.
 Result<ReadOptions> read_options(const std::string& trusted_key);

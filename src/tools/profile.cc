@@ -31,7 +31,8 @@ std::string dims_text(const std::vector<int64_t>& dims) {
 }
 
 // chrome://tracing and Perfetto: one complete event a step, laid end to end by median times.
-Result<void> write_trace(const std::string& path, const Plan& plan, const std::vector<double>& medians) {
+Result<void> write_trace(const std::string& path, const Program& program, const std::vector<double>& medians) {
+  const Plan& plan = program.plan();
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
   double at = 0;
   for (size_t i = 0; i < medians.size(); ++i) {
@@ -41,7 +42,7 @@ Result<void> write_trace(const std::string& path, const Plan& plan, const std::v
                       {"tid", 1},
                       {"ts", at * 1e6},
                       {"dur", medians[i] * 1e6},
-                      {"args", {{"row", plan.steps[i].choice.row}, {"nodes", plan.steps[i].origin}}}});
+                      {"args", {{"row", program.step(i).row}, {"nodes", plan.steps[i].origin}}}});
     at += medians[i];
   }
   return write_file_atomically(path, nlohmann::ordered_json{{"traceEvents", events}}.dump());
@@ -84,22 +85,26 @@ Result<int> run_profile(const ProfileArgs& args) {
     const Step& step = plan.steps[i];
     const double joules = (modelled_power(engine->pool().threads()) * Seconds{medians[i]}).value;
     say(args.common, fmt::format("{:>9.1f} us {:>5.1f} %  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
-                                 sum > 0 ? 100 * medians[i] / sum : 0, label(step), shapes[i], step.choice.row,
-                                 step.origin.empty() ? "" : step.origin[0]));
+                                 sum > 0 ? 100 * medians[i] / sum : 0, label(step), shapes[i],
+                                 engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
+    const std::string_view row = engine->program().step(i).row;
     rows.push_back({{"step", i},
                     {"op", label(step)},
                     {"shape", shapes[i]},
-                    {"row", step.choice.row},
-                    {"config", step.choice.config},
+                    {"row", row},
+                    {"config", row == step.choice.row ? step.choice.config : step.alternative->config},
                     {"median_us", medians[i] * 1e6},
                     {"share", sum > 0 ? medians[i] / sum : 0},
                     {"modelled_joules", joules},
                     {"nodes", step.origin}});
   }
-  if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, plan, medians));
+  say_onednn(args.common);
+  if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, engine->program(), medians));
   MJ_TRY(write_json(args.common, {{"schema", "millijoule.profile/1"},
                                   {"environment", environment(engine->pool().threads())},
                                   {"milliseconds", sum * 1e3},
+                                  {"onednn", onednn_json()},
+                                  {"notices", engine->notices()},
                                   {"steps", rows}}));
   return 0;
 }

@@ -162,6 +162,7 @@ Result<int> run_run(const RunVerbArgs& args) {
                                    {{"runs", runs->milliseconds.size()},
                                     {"load_ms", load_ms},
                                     {"first_answer_ms", first_answer_ms},
+                                    {"notices", engine->notices()},
                                     {"latency_ms", latency_json(runs->milliseconds)}}}}));
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "compile/compile.h"
 #include "engine/format/engine_file.h"
+#include "kernels/onednn/run_module.h"
 #include "kernels/select.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
@@ -18,10 +19,13 @@ Json list_rows(const Common& common) {
   Json rows = Json::array();
   for (const SelectRow* row : all_select_rows()) {
     const RunRow* run = find_run_row(row->name);
-    say(common,
-        fmt::format("{:<12} {:<28} version {}  needs {}", row->family, row->name, row->version, name(run->needs)));
+    const std::string missing = run->missing ? run->missing() : "";
+    say(common, fmt::format("{:<12} {:<28} version {}  needs {}{}", row->family, row->name, row->version,
+                            name(run->needs), missing.empty() ? "" : "  not here: " + missing));
     rows.push_back(
         {{"family", row->family}, {"row", row->name}, {"version", row->version}, {"needs", name(run->needs)}});
+    if (!row->alternative.empty()) rows.back()["alternative"] = row->alternative;
+    if (!missing.empty()) rows.back()["missing"] = missing;
   }
   return rows;
 }
@@ -73,6 +77,7 @@ Result<int> run_tactics(const TacticsArgs& args) {
     CompileOptions options;
     options.target.isa = detect_isa();
     options.target.threads = threads_of(args.common);
+    options.target.onednn = onednn::library_version();
     options.verify = false;
     MJ_ASSIGN(Compiled compiled, compile(args.path, options));
     manifest = std::move(compiled.manifest);

@@ -95,6 +95,7 @@ void BodyEpilogue::take_fields(const Problem& problem, EpilogueFields fields, Bo
     const int reader = only_reader(body, 0);
     if (reader < 0) return;
     const BodyInstruction& instruction = body.instructions[static_cast<size_t>(reader)];
+    if (fields == EpilogueFields::bias && (bias_ >= 0 || !instruction.op.is("add"))) return;
     if (instruction.op.is("relu")) {
       lo_ = 0;
       hi_ = std::numeric_limits<float>::infinity();
@@ -108,9 +109,9 @@ void BodyEpilogue::take_fields(const Problem& problem, EpilogueFields fields, Bo
       const int other = instruction.args[0] == 0 ? instruction.args[1] : instruction.args[0];
       if (other >= static_cast<int>(body.params.size()) || body.dtype(other) != DType::f32) return;
       const Shape& shape = problem.inputs[static_cast<size_t>(anchor_inputs_ + other - 1)].shape;
-      if (fields == EpilogueFields::all && bias_ < 0 && residual_ < 0 && is_per_column(shape, out)) {
+      if (fields != EpilogueFields::no_bias && bias_ < 0 && residual_ < 0 && is_per_column(shape, out)) {
         bias_ = other;
-      } else if (residual_ < 0 && same_shape(shape, out)) {
+      } else if (fields != EpilogueFields::bias && residual_ < 0 && same_shape(shape, out)) {
         residual_ = other;
       } else {
         return;

@@ -26,6 +26,7 @@ namespace mj::cpu {
 enum class EpilogueFields {
   none,     // apply() does it all
   no_bias,  // the anchor has a bias of its own, which the caller puts into Epilogue::bias
+  bias,     // only that; apply() does the rest
   all,
 };
 
@@ -53,6 +54,9 @@ class BodyEpilogue {
   // Why the epilogue cannot be applied by tiles, or nothing. A problem without an epilogue is never refused.
   static std::optional<std::string> refuses(const Problem& problem);
   BodyEpilogue(const Problem& problem, Isa isa, EpilogueFields fields);
+
+  // Will epilogue() have a bias?
+  bool takes_bias() const { return bias_ >= 0; }
 
   // `inputs` and `outputs` are those of RunArgs. An error names shapes that do not broadcast.
   Result<Bound> bind(std::span<const TensorRef> inputs, std::span<const TensorRef> outputs) const;

@@ -205,6 +205,19 @@ void pack_conv(Isa isa, const ConvShape& s, const float* weights, float* dst) {
     }
 }
 
+void unpack_conv(Isa isa, const ConvShape& s, const float* packed, float* dst) {
+  const int64_t taps = s.kh * s.kw;
+  if (method_of(s) == Method::depthwise) {
+    for (int64_t c = 0; c < s.c; ++c)
+      for (int64_t t = 0; t < taps; ++t) dst[c * taps + t] = packed[t * s.c + c];
+    return;
+  }
+  const int64_t depth = taps * (s.c / s.groups), outputs = s.k / s.groups;
+  const int64_t group_floats = packed_b_floats(isa, depth, outputs);
+  for (int64_t g = 0; g < s.groups; ++g)
+    unpack_b(isa, packed + g * group_floats, depth, outputs, dst + g * depth * outputs);
+}
+
 int64_t conv_workspace(Isa isa, const ConvShape& s, int threads) {
   const Layout l = layout_of(microkernels(isa), s, threads);
   return (l.zeros + l.copy) * static_cast<int64_t>(sizeof(float)) +

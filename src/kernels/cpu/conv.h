@@ -26,6 +26,8 @@ bool accepts_nchw(const ConvShape& s);
 // Weights [k][c / groups][kh][kw] (ONNX) packed for `conv`.
 int64_t packed_conv_floats(Isa isa, const ConvShape& s);
 void pack_conv(Isa isa, const ConvShape& s, const float* weights, float* dst);
+// Back from that form: dst is [group][kernel row][kernel column][channel of the group][output of the group].
+void unpack_conv(Isa isa, const ConvShape& s, const float* packed, float* dst);
 
 // Bytes of workspace (64-byte aligned) that `conv` needs with a pool of `threads`.
 int64_t conv_workspace(Isa isa, const ConvShape& s, int threads);

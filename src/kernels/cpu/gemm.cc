@@ -83,6 +83,13 @@ void pack_b(Isa isa, const float* b, int64_t ldb, bool b_transposed, int64_t k, 
   pack_panels(kernels, b, ldb, b_transposed, k, n, dst, 0, panels_of(kernels, n));
 }
 
+void unpack_b(Isa isa, const float* packed, int64_t k, int64_t n, float* dst) {
+  const int64_t nr = microkernels(isa).nr;
+  for (int64_t column = 0; column < n; column += nr)
+    for (int64_t i = 0; i < k; ++i)
+      std::copy_n(packed + column * k + i * nr, std::min(nr, n - column), dst + i * n + column);
+}
+
 void gemm(ThreadPool& pool, Isa isa, const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   const Microkernels& kernels = microkernels(isa);

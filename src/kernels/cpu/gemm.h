@@ -15,6 +15,8 @@ namespace mj::cpu {
 int64_t packed_b_floats(Isa isa, int64_t k, int64_t n);
 // b is [k][n] with row stride ldb, or [n][k] if b_transposed.
 void pack_b(Isa isa, const float* b, int64_t ldb, bool b_transposed, int64_t k, int64_t n, float* dst);
+// Back from panels: dst is [k][n].
+void unpack_b(Isa isa, const float* packed, int64_t k, int64_t n, float* dst);
 
 // c[m][n] = epilogue(a[m][k] * b[k][n]); c must not overlap a or the residual. Rows of a stand lda apart, or where
 // `rows` points if that is not null.
