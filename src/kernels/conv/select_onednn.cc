@@ -31,18 +31,16 @@ std::vector<std::string> configs(const Problem& problem, const Target& target) {
   return onednn::cuts(height, op.group == 1 ? w[0].constant().value_or(0) : 0, target.threads, flat);
 }
 
-// Where nothing is measured our own row goes first: it stands before this one, and the model is the same.
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return select_conv_f32.estimate(problem, target, bindings);
-}
-
-Result<Packed> pack(const Problem& problem, const Target& target, std::string_view, std::span<const Tensor> constants) {
-  return select_conv_f32.pack(problem, target, "", constants);
-}
-
 }  // namespace
 
 extern const SelectRow select_conv_onednn_f32;
-const SelectRow select_conv_onednn_f32 = {"conv", "conv_onednn_f32", 1, refuses, configs, estimate, pack, "conv_f32"};
+const SelectRow select_conv_onednn_f32 = {"conv",
+                                          "conv_onednn_f32",
+                                          1,
+                                          refuses,
+                                          configs,
+                                          onednn::estimate_as<select_conv_f32>,
+                                          onednn::pack_as<select_conv_f32>,
+                                          "conv_f32"};
 
 }  // namespace mj

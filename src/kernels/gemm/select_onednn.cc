@@ -26,18 +26,16 @@ std::vector<std::string> configs(const Problem& problem, const Target& target) {
   return onednn::cuts(rows, y.back().constant().value_or(0), target.threads, true);
 }
 
-// Where nothing is measured our own row goes first: it stands before this one, and the model is the same.
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return select_gemm_f32.estimate(problem, target, bindings);
-}
-
-Result<Packed> pack(const Problem& problem, const Target& target, std::string_view, std::span<const Tensor> constants) {
-  return select_gemm_f32.pack(problem, target, "", constants);
-}
-
 }  // namespace
 
 extern const SelectRow select_gemm_onednn_f32;
-const SelectRow select_gemm_onednn_f32 = {"gemm", "gemm_onednn_f32", 1, refuses, configs, estimate, pack, "gemm_f32"};
+const SelectRow select_gemm_onednn_f32 = {"gemm",
+                                          "gemm_onednn_f32",
+                                          1,
+                                          refuses,
+                                          configs,
+                                          onednn::estimate_as<select_gemm_f32>,
+                                          onednn::pack_as<select_gemm_f32>,
+                                          "gemm_f32"};
 
 }  // namespace mj

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// In how many ways a library row offers to cut a layer; the tuner measures them.
+// What rows of the library share in being chosen: the ways to cut a layer, which the tuner measures, and what they take
+// over from our own rows.
 #pragma once
 
 #include <optional>
@@ -16,5 +17,17 @@ std::vector<std::string> cuts(std::optional<int64_t> height, int64_t outputs, in
 
 // Why no library row can run here, or nothing.
 Refusal refuses_target(const Target& target);
+
+// For a row of the library that reads what our own row `kOwn` packed. Where nothing is measured our own goes first: it
+// stands before the library's, and the model is the same.
+template <const SelectRow& kOwn>
+std::optional<double> estimate_as(const Problem& problem, const Target& target, const Bindings& bindings) {
+  return kOwn.estimate(problem, target, bindings);
+}
+template <const SelectRow& kOwn>
+Result<Packed> pack_as(const Problem& problem, const Target& target, std::string_view,
+                       std::span<const Tensor> constants) {
+  return kOwn.pack(problem, target, "", constants);
+}
 
 }  // namespace mj::onednn
