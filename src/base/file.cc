@@ -87,9 +87,13 @@ Result<int> checked_regular(Descriptor fd, const std::string& relative) {
   return fd.release();
 }
 
+// Linux keeps what one call writes as one folio of up to 2 MiB, and from 6.18 a fault maps a folio whole: who then maps
+// the file and reads a few rows of a table would hold all of it.
+constexpr size_t kWriteBytes = 64 << 10;
+
 Result<void> write_all(int fd, std::span<const std::byte> bytes, const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), std::min<size_t>(bytes.size(), 1 << 30));
+    const ssize_t written = write(fd, bytes.data(), std::min(bytes.size(), kWriteBytes));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return system_error("write", path);
     bytes = bytes.subspan(static_cast<size_t>(written));
