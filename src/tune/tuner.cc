@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
+
+#include "tune/contest.h"
 
 namespace mj {
 namespace {
@@ -11,34 +12,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Noise for floats; zeros for integers, which are always in range as indices.
-void fill(Tensor& tensor, uint32_t seed) {
-  if (tensor.dtype() != DType::f32) return;
-  std::minstd_rand random(seed + 1);
-  for (float& x : tensor.mutable_data<float>()) {
-    x = static_cast<float>(random()) / static_cast<float>(std::minstd_rand::max()) * 2 - 1;
-  }
-}
-
-std::optional<std::vector<int64_t>> sizes(const Shape& shape, const Bindings& opt, int64_t default_size) {
-  Bindings bindings = opt;
-  for (const Dim& dim : shape) {
-    for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, default_size);
-  }
-  Result<std::vector<int64_t>> dims = evaluate(shape, bindings);
-  return dims.ok() ? std::optional(std::move(dims).value()) : std::nullopt;
-}
+// A library must win by this much: its rows pack again at load, beside the weights that the engine maps.
+constexpr double kLibraryHandicap = 1.1;
 
 // Measured before estimated before order of preference. Estimates count only where nothing was measured and all have
 // one; the reference, which has none, stays last.
-void rank(std::vector<Candidate>& candidates) {
+void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> rows) {
   constexpr double kNever = 1e30;
   auto is_reference = [](const Candidate& c) { return c.row == "reference"; };
   const bool by_estimate = std::all_of(candidates.begin(), candidates.end(), [&](const Candidate& c) {
     return is_reference(c) || (!c.seconds && c.estimated_seconds);
   });
+  auto handicap = [&](const Candidate& c) {
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const SelectRow* r) { return r->name == c.row; });
+    return row != rows.end() && !(*row)->alternative.empty() ? kLibraryHandicap : 1.0;
+  };
   auto cost = [&](const Candidate& c) {
-    return by_estimate && !is_reference(c) ? *c.estimated_seconds : c.seconds.value_or(kNever);
+    return handicap(c) * (by_estimate && !is_reference(c) ? *c.estimated_seconds : c.seconds.value_or(kNever));
   };
   std::stable_sort(candidates.begin(), candidates.end(),
                    [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
@@ -99,51 +89,19 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
   return found;
 }
 
-Result<std::optional<double>> Tuner::measure(const Option& option, const Problem& problem,
-                                             std::span<const Tensor> constants) {
-  MJ_ASSIGN(Packed packed, option.row->pack(problem, options_.target, option.config, constants));
-  const RunRow* run = find_run_row(option.row->name);
-  CHECK(run, "row '{}' has no run half", option.row->name);
-  MJ_ASSIGN(std::unique_ptr<Kernel> kernel, run->make({problem, option.config, packed.tensors, options_.target.isa}));
-
-  std::vector<Tensor> in, out;
-  for (size_t i = 0; i < problem.inputs.size(); ++i) {
-    const Operand& operand = problem.inputs[i];
-    const bool consumed =
-        std::find(packed.consumed.begin(), packed.consumed.end(), static_cast<int>(i)) != packed.consumed.end();
-    if (operand.dtype == DType::none || consumed) {
-      in.emplace_back();
-    } else if (i < constants.size() && constants[i].present()) {
-      in.push_back(constants[i]);
-    } else {
-      const auto dims = sizes(operand.shape, options_.opt, options_.default_size);
-      if (!dims) return std::optional<double>();
-      in.push_back(Tensor::zeros(operand.dtype, *dims));
-      fill(in.back(), static_cast<uint32_t>(i));
-    }
-  }
-  for (const Operand& operand : problem.outputs) {
-    const auto dims = sizes(operand.shape, options_.opt, options_.default_size);
-    if (!dims) return std::optional<double>();
-    out.push_back(Tensor::zeros(operand.dtype, *dims));
-  }
-  auto ref = [](const Tensor& t) { return TensorRef{const_cast<void*>(t.raw()), t.dims(), t.dtype()}; };
-  std::vector<TensorRef> inputs, outputs;
-  for (const Tensor& t : in) inputs.push_back(ref(t));
-  for (const Tensor& t : out) outputs.push_back(ref(t));
-  Tensor scratch = Tensor::zeros(DType::u8, {kernel->workspace_bytes(inputs, outputs, pool_.threads())});
-  const RunArgs args{inputs, outputs, options_.opt, std::as_writable_bytes(scratch.mutable_data<uint8_t>()), pool_};
-
-  MJ_TRY(kernel->run(args));  // warms caches and pages
-  double best = 1e30;
-  const auto start = Clock::now();
-  for (int i = 0; i < 3 || (i < 1000 && since(start) < options_.seconds_a_candidate); ++i) {
-    const auto begin = Clock::now();
-    MJ_TRY(kernel->run(args));
-    best = std::min(best, since(begin));
-    if (since(start) > 20 * options_.seconds_a_candidate) break;
-  }
-  return std::optional(best);
+Result<std::optional<std::vector<double>>> Tuner::measure(const Problem& problem, std::span<const Option> options,
+                                                          std::span<const Tensor> constants) {
+  Bindings bindings = options_.opt;
+  for (const auto* operands : {&problem.inputs, &problem.outputs})
+    for (const Operand& operand : *operands)
+      for (const Dim& dim : operand.shape)
+        for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, options_.default_size);
+  Result<Contest> contest = Contest::make(problem, constants, bindings, pool_);
+  if (!contest.ok()) return std::optional<std::vector<double>>();  // the default sizes do not fit together
+  for (const Option& option : options) MJ_TRY(contest.value().add(*option.row, option.config, options_.target));
+  measured_ += static_cast<int>(options.size());
+  MJ_ASSIGN(std::vector<double> seconds, contest.value().run(options_.seconds_a_candidate));
+  return std::optional(std::move(seconds));
 }
 
 // Packed alike, so it costs the file nothing.
@@ -174,23 +132,22 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
   if (!row) {
     Choice choice;
     const std::vector<Option> found = options_for(problem, choice);
-    const bool contest = found.size() > 1 && !(found.size() == 2 && found[1].row->family == "any");
-    bool decided = true;  // nothing left that a later build could measure
     for (const Option& option : found) {
-      Candidate candidate{std::string(option.row->name), option.config, std::nullopt, std::nullopt, std::nullopt};
-      candidate.estimated_seconds = option.row->estimate(problem, options_.target, options_.opt);
-      const bool is_fallback = option.row->family == "any" && found.size() > 1;
-      if (contest && !is_fallback) {
-        if (options_.measure && seconds_ + since(start) < options_.seconds_in_all) {
-          MJ_ASSIGN(candidate.seconds, measure(option, problem, constants));
-          ++measured_;
-        } else {
-          decided = false;
-        }
-      }
-      choice.candidates.push_back(std::move(candidate));
+      choice.candidates.push_back({std::string(option.row->name), option.config, std::nullopt,
+                                   option.row->estimate(problem, options_.target, options_.opt), std::nullopt});
     }
-    rank(choice.candidates);
+    // The reference as a fallback is listed, not timed.
+    const bool has_fallback = found.size() > 1 && found.back().row->family == "any";
+    const std::span<const Option> contestants(found.data(), found.size() - (has_fallback ? 1 : 0));
+    bool decided = true;  // nothing left that a later build could measure
+    if (contestants.size() > 1) {
+      decided = options_.measure && seconds_ + since(start) < options_.seconds_in_all;
+      if (decided) {
+        MJ_ASSIGN(const std::optional<std::vector<double>> seconds, measure(problem, contestants, constants));
+        for (size_t i = 0; seconds && i < seconds->size(); ++i) choice.candidates[i].seconds = (*seconds)[i];
+      }
+    }
+    rank(choice.candidates, rows_for(problem));
     const Candidate& best = choice.candidates[0];
     choice.row = best.row;
     choice.config = best.config;

@@ -40,8 +40,9 @@ class Tuner {
   std::string key(const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
   Alternative alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const;
-  Result<std::optional<double>> measure(const Option& option, const Problem& problem,
-                                        std::span<const Tensor> constants);
+  // Seconds of each option; nothing where the sizes to tune at do not fit together.
+  Result<std::optional<std::vector<double>>> measure(const Problem& problem, std::span<const Option> options,
+                                                     std::span<const Tensor> constants);
 
   TuneOptions options_;
   TacticCache& cache_;

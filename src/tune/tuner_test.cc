@@ -57,7 +57,7 @@ class TunerTest : public testing::Test {
   int measured_ = 0, hits_ = 0;
 };
 
-TEST_F(TunerTest, TheFirstCandidateIsTheChoiceAndTheFastestMeasured) {
+TEST_F(TunerTest, TheFirstCandidateIsTheChoiceAndNoneOfTheOthersIsClearlyFaster) {
   const Gemm g = gemm();
   const Choice choice = choose(fast(), g.problem, g.constants).choice;
   ASSERT_FALSE(choice.candidates.empty());
@@ -66,7 +66,7 @@ TEST_F(TunerTest, TheFirstCandidateIsTheChoiceAndTheFastestMeasured) {
   EXPECT_EQ(choice.candidates.back().row, "reference");
   for (const Candidate& candidate : choice.candidates) {
     if (candidate.seconds) {
-      EXPECT_LE(*choice.candidates[0].seconds, *candidate.seconds);
+      EXPECT_LE(*choice.candidates[0].seconds, 1.1 * *candidate.seconds);  // a library's row is held back by as much
     }
   }
 }
