@@ -181,7 +181,7 @@ def main():
     if missing:
         subprocess.run([sys.executable, mjlib.ROOT / "scripts/make_models.py", "--out", folder, *missing], check=True)
     result = {"schema": "millijoule.bench_table/1", "environment": mjlib.machine(), "threads": options.threads,
-              "onnxruntime": onnxruntime.__version__, "command": " ".join(["./run bench", *sys.argv[1:]]),
+              "onnxruntime": onnxruntime.__version__, "command": " ".join(["./run bench", *("DIR" if arg == str(options.models) else arg for arg in sys.argv[1:])]),
               "weights": "models given" if options.models else "random weights", "speed": [], "checks": []}
     print(f"{result['environment']['cpu']}, {result['environment']['isa']}, {options.threads} threads", file=sys.stderr)
     for name in names:

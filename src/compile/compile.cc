@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "base/machine.h"
 #include "compile/samples.h"
@@ -126,7 +127,7 @@ class Compilation {
 
   Result<Compiled> run() {
     MJ_TRY(import());
-    MJ_TRY(check_profile());
+    MJ_TRY(settle_profile());
     MJ_TRY(optimize_graph());
     MJ_TRY(build());
     if (options_.verify && options_.target_is_here) MJ_TRY(verify_against_oracle());
@@ -147,12 +148,16 @@ class Compilation {
     return {};
   }
 
-  Result<void> check_profile() {
+  // From --profile and the shapes of inputs; each names sizes of the model, once.
+  Result<void> settle_profile() {
     MJ_ASSIGN(const std::vector<SymbolRange> by_shapes,
               profile_of(ports(model_.graph, model_.graph.inputs), options_.profile_shapes));
     profile_.insert(profile_.end(), by_shapes.begin(), by_shapes.end());
     const Bindings known = sizes(model_.graph, 1, 1);
+    std::set<std::string> seen;
     for (const SymbolRange& range : profile_) {
+      if (!seen.insert(range.symbol).second)
+        return error(ErrorCode::usage, "the profile gives dimension '{}' twice", range.symbol);
       if (known.contains(range.symbol)) continue;
       std::string names;
       for (const auto& [symbol, size] : known) names += (names.empty() ? "" : ", ") + symbol;

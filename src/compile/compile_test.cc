@@ -128,6 +128,8 @@ TEST_F(CompileTest, EmptyOutputsVerifyNothing) {
 TEST_F(CompileTest, OptionsThatDoNotFitTheModelAreUsageErrors) {
   options_.profile = {{"M", 1, 2, 4}};
   EXPECT_EQ(error_text(), "--profile: the model has no dimension 'M'; it has: N");
+  options_.profile = {{"N", 1, 2, 4}, {"N", 1, 1, 1}};
+  EXPECT_EQ(error_text(), "the profile gives dimension 'N' twice");
   options_.profile = {{"N", 1, 2, 4}};
   EXPECT_EQ(compile(model_, options_).value().manifest.profiles[0].symbols, options_.profile);
   options_.precision = "int8";

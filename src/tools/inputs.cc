@@ -48,7 +48,8 @@ Result<std::map<std::string, std::vector<int64_t>>> parse_shapes(const std::stri
     const size_t at = part.find_last_of('=') != std::string::npos ? part.find_last_of('=') : part.find_last_of(':');
     const auto dims = at == std::string::npos ? std::nullopt : numbers(part.substr(at + 1), 'x');
     if (!dims) return error(ErrorCode::usage, "--shapes: '{}' is not NAME=1x3x224x224", part);
-    shapes[part.substr(0, at)] = *dims;
+    if (!shapes.emplace(part.substr(0, at), *dims).second)
+      return error(ErrorCode::usage, "--shapes: '{}' is named twice", part.substr(0, at));
   }
   return shapes;
 }

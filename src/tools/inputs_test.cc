@@ -23,6 +23,7 @@ TEST(ParseShapes, TakesOurSpellingAndTrtexecs) {
   EXPECT_EQ(parse_shapes("x:1x3").value(), (Shapes{{"x", {1, 3}}}));
   EXPECT_EQ(parse_shapes("in:0=2x0").value(), (Shapes{{"in:0", {2, 0}}}));
   EXPECT_EQ(parse_shapes("sr=").value(), (Shapes{{"sr", {}}}));
+  EXPECT_EQ(error_of(parse_shapes("x=1,x=2")), "--shapes: 'x' is named twice");
   for (const char* bad : {"x", "x=1y3", "x=-1", "x=1x", "x=x1", "x=1xx3", "x=99999999999999999999"}) {
     EXPECT_EQ(error_of(parse_shapes(bad)), fmt::format("--shapes: '{}' is not NAME=1x3x224x224", bad));
   }
