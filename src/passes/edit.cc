@@ -2,6 +2,7 @@
 #include "passes/edit.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/shape.h"
 
@@ -27,6 +28,31 @@ bool erase_dead(Graph& graph, NodeId id) {
     }
   }
   return true;
+}
+
+void add_origins(const Node& node, std::vector<std::string>& origin) {
+  for (const std::string& name : node.origin)
+    if (std::find(origin.begin(), origin.end(), name) == origin.end()) origin.push_back(name);
+}
+
+void add_dead_origins(const Graph& graph, NodeId id, std::vector<std::string>& origin) {
+  std::set<NodeId> dead;
+  const auto is_unused = [&](ValueId value) {
+    const std::vector<NodeId>& users = graph.value(value).users;
+    return !graph.is_output(value) &&
+           std::all_of(users.begin(), users.end(), [&](NodeId user) { return dead.contains(user); });
+  };
+  std::vector<NodeId> work{id};
+  while (!work.empty()) {
+    const Node& node = graph.node(work.back());
+    const NodeId at = work.back();
+    work.pop_back();
+    if (dead.contains(at) || !std::all_of(node.outputs.begin(), node.outputs.end(), is_unused)) continue;
+    dead.insert(at);
+    add_origins(node, origin);
+    for (ValueId input : node.inputs)
+      if (input != kAbsent && graph.value(input).producer != kNoNode) work.push_back(graph.value(input).producer);
+  }
 }
 
 bool loses_name(const Graph& graph, ValueId from, ValueId to) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace mj {
 bool is_dead(const Graph& graph, NodeId id);
 // Erases the node if nobody uses it, and then what it alone kept alive. Whether `id` itself went.
 bool erase_dead(Graph& graph, NodeId id);
+// Adds the names that `origin` lacks.
+void add_origins(const Node& node, std::vector<std::string>& origin);
+// Adds to `origin` the names of what erase_dead would erase: what a node that takes their place computes.
+void add_dead_origins(const Graph& graph, NodeId id, std::vector<std::string>& origin);
 
 // Would `to` in place of the graph's output `from` lose its name? An input, or another output, has its own.
 bool loses_name(const Graph& graph, ValueId from, ValueId to);

@@ -72,7 +72,7 @@ bool fuse_onto(Graph& graph, NodeId id, const PassContext& context) {
   fused.anchor_inputs = static_cast<int>(own);
   fused.epilogue = builder.finish(user.outputs);
   fused.origin = anchor.origin;
-  fused.origin.insert(fused.origin.end(), user.origin.begin(), user.origin.end());
+  add_origins(user, fused.origin);
   const std::vector<ValueId> made = graph.add_typed(std::move(fused), {graph.value(user.outputs[0]).info});
   graph.replace_uses(user.outputs[0], made[0]);
   erase_dead(graph, user_id);

@@ -53,14 +53,14 @@ bool fuse_into(Graph& graph, NodeId id, const PassContext& context) {
   Node fused;
   for (NodeId producer : producers) {
     builder.append(graph, graph.node(producer));
-    fused.origin.insert(fused.origin.end(), graph.node(producer).origin.begin(), graph.node(producer).origin.end());
+    add_origins(graph.node(producer), fused.origin);
   }
   builder.append(graph, consumer);
   if (std::string why_not = why_not_at_edges(graph, builder, consumer); !why_not.empty()) {
     context.why_not(graph, consumer, why_not);
     return false;
   }
-  fused.origin.insert(fused.origin.end(), consumer.origin.begin(), consumer.origin.end());
+  add_origins(consumer, fused.origin);
   fused.epilogue = builder.finish(consumer.outputs);
   fused.inputs = builder.params();
   const std::vector<ValueId> made = graph.add_typed(std::move(fused), {graph.value(consumer.outputs[0]).info});

@@ -191,9 +191,10 @@ bool rewrite(Graph& graph, NodeId id, const PassContext& context) {
   attention.scale = static_cast<float>(scores->scale * operands[0].moved.scale * operands[1].moved.scale);
   if (attention.scale == 0 || !std::isfinite(attention.scale)) return decline("the scale is 0 or not finite");
 
+  const NodeId first_new = graph.node_count();
   std::vector<ValueId> inputs = lay_out(graph, operands, attention.layout);
   if (scores->mask != kAbsent) inputs.push_back(scores->mask);
-  Result<std::vector<ValueId>> made = graph.add(attention, inputs, 1, {}, node.origin);
+  Result<std::vector<ValueId>> made = graph.add(attention, inputs, 1);
   if (!made.ok()) return decline(made.error().message);
   ValueId result = (*made)[0];
   if (attention.layout != "bhsd") {
@@ -203,6 +204,9 @@ bool rewrite(Graph& graph, NodeId id, const PassContext& context) {
         graph.add1(Transpose{{0, 2, 1, 3}}, {graph.add1(op("reshape_to", {{1, "shape", dim_texts(heads)}}), {result})});
   }
   graph.replace_uses(node.outputs[0], result);
+  std::vector<std::string> origin = node.origin;
+  add_dead_origins(graph, id, origin);
+  for (NodeId one = first_new; one < graph.node_count(); ++one) graph.node(one).origin = origin;
   erase_dead(graph, id);
   return true;
 }

@@ -43,11 +43,7 @@ std::vector<std::string> origins(const Graph& graph, const Match& match) {
   std::vector<std::string> all;
   std::vector<NodeId> nodes = match.nodes();
   nodes.push_back(graph.value(match.root()).producer);
-  for (NodeId id : nodes) {
-    for (const std::string& name : graph.node(id).origin) {
-      if (std::find(all.begin(), all.end(), name) == all.end()) all.push_back(name);
-    }
-  }
+  for (NodeId id : nodes) add_origins(graph.node(id), all);
   return all;
 }
 
@@ -76,6 +72,7 @@ bool try_rewrite(Graph& graph, const Rewrite& rewrite, NodeId id, const PassCont
           to_string(is));
     replace_value(graph, root, outcome.value);
   }
+  add_dead_origins(graph, id, origin);
   for (NodeId made = first_new; made < graph.node_count(); ++made) {
     if (graph.node(made).origin.empty()) graph.node(made).origin = origin;
   }

@@ -129,6 +129,12 @@ void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
                          run_tactics, chosen);
   v->add_option("path", tactics->path, "A model (.onnx) or an engine");
 
+  auto explain = std::make_shared<ExplainArgs>();
+  v = add_verb(app, "explain", "Into what each node of a model was fused, and why not into more", explain, run_explain,
+               chosen);
+  v->add_option("model", explain->model, "The model (.onnx)")->required();
+  v->add_option("node", explain->node, "Only nodes with this in their name");
+
   auto energy = std::make_shared<EnergyArgs>();
   v = add_verb(app, "energy", "Joules, kWh and CO2 of a year of requests", energy, run_energy, chosen);
   v->add_option("--requests-a-day", energy->requests_a_day, "Requests a day")->required();

@@ -71,6 +71,11 @@ struct TacticsArgs {
   std::string path;  // a model or an engine; empty: list the rows
 };
 
+struct ExplainArgs {
+  Common common;
+  std::string model, node;  // node: part of the names to show; empty: all
+};
+
 struct EnergyArgs {
   Common common;
   double requests_a_day = 0, milliseconds = 0, watts = 0, joules = 0;
@@ -90,6 +95,7 @@ Result<int> run_inspect(const InspectArgs& args);
 Result<int> run_compare(const CompareArgs& args);
 Result<int> run_profile(const ProfileArgs& args);
 Result<int> run_tactics(const TacticsArgs& args);
+Result<int> run_explain(const ExplainArgs& args);
 Result<int> run_energy(const EnergyArgs& args);
 Result<int> run_doctor(const Common& common);
 Result<int> run_ops(const OpsArgs& args);

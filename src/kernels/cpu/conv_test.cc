@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/cpu/test_support.h"
 
@@ -118,9 +117,7 @@ TEST_P(ConvTest, a_sample_equals_itself_within_a_batch_on_any_number_of_threads)
     for (int64_t i : {0, 3, 4}) {
       const Floats part(x.begin() + i * sample, x.begin() + (i + 1) * sample);
       const Floats alone = run(isa(), 1, one, part, w, {});
-      ASSERT_TRUE(alone.empty() || std::memcmp(alone.data(), together.data() + static_cast<size_t>(i) * alone.size(),
-                                               alone.size() * sizeof(float)) == 0)
-          << describe(one);
+      ASSERT_TRUE(same_bits(alone, together, i * std::ssize(alone))) << describe(one);
     }
   }
 }

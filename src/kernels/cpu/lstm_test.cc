@@ -2,7 +2,6 @@
 #include "kernels/cpu/lstm.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "kernels/cpu/test_support.h"
 
@@ -136,9 +135,7 @@ TEST_P(LstmTest, a_sequence_equals_itself_within_a_batch_on_any_number_of_thread
       one.x.insert(one.x.end(), all.x.begin() + (t * 8 + n) * 20, all.x.begin() + (t * 8 + n + 1) * 20);
     const Result alone = run(isa(), 1, one);
     for (int64_t t = 0; t < all.steps; ++t)
-      ASSERT_EQ(std::memcmp(&alone.y[static_cast<size_t>(t * 70)], &together.y[static_cast<size_t>((t * 8 + n) * 70)],
-                            70 * sizeof(float)),
-                0);
+      ASSERT_TRUE(same_bits(std::span(alone.y).subspan(static_cast<size_t>(t * 70), 70), together.y, (t * 8 + n) * 70));
   }
 }
 

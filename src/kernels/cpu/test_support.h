@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,5 +43,11 @@ class Random {
  private:
   std::mt19937 engine_;
 };
+
+// Whether `part` stands in `whole` from `at` on, bit for bit: what a request gives alone, and in a batch.
+inline bool same_bits(std::span<const float> part, std::span<const float> whole, int64_t at) {
+  const std::span<const float> there = whole.subspan(static_cast<size_t>(at), part.size());
+  return std::ranges::equal(std::as_bytes(part), std::as_bytes(there));
+}
 
 }  // namespace mj::cpu

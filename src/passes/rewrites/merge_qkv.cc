@@ -14,11 +14,12 @@ namespace {
 // x W + b with constant W [K,N] and b [N].
 struct Linear {
   ValueId x = kAbsent, weights = kAbsent, bias = kAbsent;
+  std::vector<std::string> origin;
 };
 
 std::optional<Linear> linear(const Graph& graph, ValueId id) {
   Linear found;
-  const Node* node = graph.producer(id);
+  const Node *node = graph.producer(id), *biased = nullptr;
   if (!graph.single_use(id)) return std::nullopt;
   if (node && node->is("add")) {
     const size_t bias = graph.value(node->inputs[0]).is_constant() ? 0 : 1;
@@ -27,9 +28,12 @@ std::optional<Linear> linear(const Graph& graph, ValueId id) {
     if (!graph.value(found.bias).is_constant() || graph.type(found.bias).rank() != 1 || !graph.single_use(product)) {
       return std::nullopt;
     }
+    biased = node;
     node = graph.producer(product);
   }
   if (!node || !node->is("matmul") || !node->epilogue.empty()) return std::nullopt;
+  add_origins(*node, found.origin);
+  if (biased) add_origins(*biased, found.origin);
   found.x = node->inputs[0];
   found.weights = node->inputs[1];
   const Value& weights = graph.value(found.weights);
@@ -60,8 +64,10 @@ Outcome merge(Graph& graph, const Match& m, const PassContext&) {
   const auto width = [&](const Linear& l) { return graph.value(l.weights).info.constant.dims()[1]; };
   if (width(*q) != width(*v) || width(*q) != width(*k)) return "q, k and v differ in width";
 
-  ValueId all = graph.add1(op("matmul"), {q->x, side_by_side(graph, q->weights, k->weights, v->weights)});
-  if (biased) all = graph.add1(op("add"), {all, side_by_side(graph, q->bias, k->bias, v->bias)});
+  std::vector<std::string> origin = q->origin;
+  for (const Linear* linear : {&*k, &*v}) origin.insert(origin.end(), linear->origin.begin(), linear->origin.end());
+  ValueId all = graph.add1(op("matmul"), {q->x, side_by_side(graph, q->weights, k->weights, v->weights)}, origin);
+  if (biased) all = graph.add1(op("add"), {all, side_by_side(graph, q->bias, k->bias, v->bias)}, origin);
   attention.layout = "qkv";
   std::vector<ValueId> inputs = {all};
   if (node.inputs.size() > 3 && node.inputs[3] != kAbsent) inputs.push_back(node.inputs[3]);
