@@ -50,3 +50,13 @@ def test_an_engine_that_nobody_trusted_signed_is_refused(bench):
     unsigned = bench.compile(model_of(SMALL))
     done = mjlib.millijoule("inspect", unsigned, "--trusted-key", f"{keys[0]}.pub", check=False)
     assert done.returncode == 1 and "it is not signed" in done.stderr
+
+
+def test_explain_says_what_became_of_a_node(bench):
+    path = bench.save(model_of("agraph (float[N,4] x, float[4,4] w) => (float[N,4] y) "
+                               "{ [product] m = MatMul(x, w)  [activation] y = Relu(m) }"))
+    report = mjlib.millijoule_json("explain", path, "activation")
+    (node,) = report["nodes"]
+    assert node["parts"][0]["step"].startswith("matmul+1") and "product (MatMul)" in node["parts"][0]["with"]
+    done = mjlib.millijoule("explain", path, "no-such-node", check=False)
+    assert done.returncode == 2 and "no node has 'no-such-node'" in done.stderr

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/lstm.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "kernels/cpu/block.h"
@@ -18,17 +16,6 @@ constexpr int64_t kChunkRows = 256;
 constexpr int64_t kMinSharedWork = 1 << 16;
 // Of one step.
 constexpr int64_t kTasksPerThread = 4;
-// Fewer sequences than these leave a tile's sums too few to hide their latency.
-constexpr int64_t kMinSequencesPerThread = 4;
-
-// Two ways to share a step, of which only speed knows. By units, each thread reads its part of R but must wait for the
-// others' units at every step. By sequences, it reads all of R and waits for nobody: better once its part of R would
-// not stay in its L2 either way.
-bool shares_by_sequences(const LstmLayer& l, int64_t r_floats, int threads) {
-  static const int64_t l2_bytes = std::max<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE), 256 << 10);  // 0: not known
-  return threads > 1 && l.batch >= kMinSequencesPerThread * threads &&
-         r_floats * static_cast<int64_t>(sizeof(float)) > l2_bytes * threads;
-}
 
 int64_t aligned(int64_t count) { return (count + 15) / 16 * 16; }
 int64_t padded(const Microkernels& kernels, int64_t hidden) {
@@ -135,18 +122,10 @@ class Run {
   }
 
   // The steps [first, first + count), as one run of the pool: to hand over a job for each step would take a good part
-  // of the step.
+  // of the step. Threads share a step's units, so that each reads its part of R only; to share the sequences instead
+  // spares them the wait for each other and is slower all the same.
   void take_steps(int64_t first, int64_t count) const {
     const int64_t groups = s_.units / kernels_.nr;  // of nr units, with their four panels
-    if (shares_by_sequences(l_, s_.columns * l_.hidden, pool_.threads())) {
-      pool_.run(pool_.threads(), [&](int64_t task, int) {
-        const Range sequences = part(l_.batch, 1, pool_.threads(), task);
-        for (int64_t i = 0; i < count; ++i)
-          for (int64_t group = 0; group < groups; ++group)
-            finish_group(first + i, group, sequences, gates_ + i * l_.batch * s_.columns);
-      });
-      return;
-    }
     const bool shared = l_.batch * s_.columns * l_.hidden >= kMinSharedWork;
     // Small, so that a thread that was held up does not hold up the others.
     const int64_t tasks = shared ? std::min<int64_t>(groups, kTasksPerThread * pool_.threads()) : 1;
@@ -156,7 +135,7 @@ class Run {
       gate.wait_for(i * tasks);
       const Range r = part(groups, 1, tasks, task % tasks);
       for (int64_t group = r.begin; group < r.end; ++group)
-        finish_group(first + i, group, {0, l_.batch}, gates_ + i * l_.batch * s_.columns);
+        finish_group(first + i, group, gates_ + i * l_.batch * s_.columns);
       gate.finish();
     };
     if (shared)
@@ -165,11 +144,11 @@ class Run {
       for (int64_t i = 0; i < count; ++i) work(i, 0);
   }
 
-  // gates += h * R for the units of one group and some sequences, then their new states.
-  void finish_group(int64_t i, int64_t group, const Range& sequences, float* gates) const {
+  // gates += h * R for the units of one group, then their new states.
+  void finish_group(int64_t i, int64_t group, float* gates) const {
     const int64_t nr = kernels_.nr, panel = l_.hidden * nr;
     const float* h = h_[i % 2];
-    const RowSplit split(sequences.end - sequences.begin, kernels_.mr);
+    const RowSplit split(l_.batch, kernels_.mr);
     TileArgs t{};
     t.taps = 1;
     t.k = l_.hidden;
@@ -178,13 +157,13 @@ class Run {
     t.accumulate = true;
     const float* rows[Microkernels::kMaxMr];
     t.a = rows;
-    const int64_t last_panel = s_.columns / nr - 1;
     const int64_t wide = split.tiles == 1 ? kernels_.wide_panels[split.rows(0) - 1] : 1;
     const int64_t ahead = prefetching_tiles(split.tiles);
+    const int64_t last_panel = s_.columns / nr - 1;
     for (int64_t gate = 0; gate < 4; gate += wide) {
       const int64_t p = group * 4 + gate;
       t.b = r_ + p * panel;
-      for (int64_t tile = 0, row = sequences.begin; tile < split.tiles; ++tile) {
+      for (int64_t tile = 0, row = 0; tile < split.tiles; ++tile) {
         const int64_t m = split.rows(tile);
         for (int64_t j = 0; j < m; ++j) rows[j] = h + (row + j) * s_.units;
         // The next panel comes into L2 meanwhile, a part of it with each of the first tiles.
@@ -196,7 +175,7 @@ class Run {
         row += m;
       }
     }
-    for (int64_t n = sequences.begin; n < sequences.end; ++n) finish_row(i, n, group, gates);
+    for (int64_t n = 0; n < l_.batch; ++n) finish_row(i, n, group, gates);
   }
 
   void finish_row(int64_t i, int64_t n, int64_t group, const float* gates) const {

@@ -139,7 +139,7 @@ TEST_P(LstmTest, a_sequence_equals_itself_within_a_batch_on_any_number_of_thread
   }
 }
 
-TEST_P(LstmTest, threads_that_share_the_sequences_of_a_large_layer_do_not_show) {
+TEST_P(LstmTest, threads_that_share_a_large_layer_do_not_show) {
   Random random(23);
   const int64_t steps = 3, batch = 13, inputs = 4, hidden = 600;  // its recurrent weights: 5.8 MB
   Case c = {steps,
