@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/onednn/run_layer.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <new>
@@ -16,7 +18,16 @@ constexpr std::align_val_t kAlign{64};
 // More sizes than any service cycles through; beyond, all are forgotten and made anew.
 constexpr size_t kMostParts = 256;
 
+// From here on memory comes from the system and goes back to it: packing a layer needs its weights twice for a moment,
+// and in a heap the holes that this leaves between the layers add up to a quarter of the weights.
+constexpr size_t kMappedBytes = 256 << 10;
+
 Bytes allocate(size_t bytes) {
+  if (bytes >= kMappedBytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    return Bytes(static_cast<std::byte*>(memory), FreeBytes{bytes});
+  }
   return Bytes(static_cast<std::byte*>(::operator new(std::max<size_t>(64, bytes), kAlign)));
 }
 
@@ -43,7 +54,12 @@ std::shared_ptr<Primitive> make(const Convolution& convolution) {
 
 }  // namespace
 
-void FreeBytes::operator()(std::byte* memory) const { ::operator delete(memory, kAlign); }
+void FreeBytes::operator()(std::byte* memory) const {
+  if (mapped)
+    munmap(memory, mapped);
+  else
+    ::operator delete(memory, kAlign);
+}
 void DestroyPrimitive::operator()(Primitive* primitive) const {
   if (primitive) module().table->destroy(primitive);
 }

@@ -16,6 +16,7 @@
 namespace mj::onednn {
 
 struct FreeBytes {
+  size_t mapped = 0;  // bytes; 0: from the heap
   void operator()(std::byte* memory) const;
 };
 using Bytes = std::unique_ptr<std::byte, FreeBytes>;  // aligned to 64
