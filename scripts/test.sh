@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# test.sh [stage...]: everything CI checks (checks unit e2e aarch64), or the stages named: also asan and tsan.
+# test.sh [stage...]: everything CI checks (checks unit e2e aarch64 tsan), or the stages named: also asan.
 # A stage that cannot be built counts as one failure; the others still run.
 # The results lie in build/test-results/STAGE; the last line sums them up.
 set -eu
 . scripts/common.sh
-[ $# -gt 0 ] || set -- checks unit e2e aarch64
+[ $# -gt 0 ] || set -- checks unit e2e aarch64 tsan
 results=$PWD/build/test-results
 rm -rf "$results"
 need build
