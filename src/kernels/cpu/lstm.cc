@@ -2,7 +2,10 @@
 #include "kernels/cpu/lstm.h"
 
 #include <algorithm>
+#include <atomic>
+#include <vector>
 
+#include "base/check.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/microkernels.h"
@@ -60,6 +63,34 @@ Space space_of(const Microkernels& kernels, const LstmLayer& l) {
   s.rows = take(2 * s.chunk_steps * l.batch);
   return s;
 }
+
+// Which part of a step a thread takes. Its own of the steps before, from the end where it left off, since that part of
+// R may still be in its L2; then what others have not begun.
+class Parts {
+ public:
+  Parts(int64_t parts, int threads) : threads_(threads), taken_(static_cast<size_t>(parts)) {}
+
+  // One of step `step` that nobody has; to be called once for each part, when all of the step before are finished.
+  int64_t take(int64_t step, int thread) {
+    const auto parts = static_cast<int64_t>(taken_.size());
+    const Range own = part(parts, 1, threads_, thread);
+    const int64_t owned = own.end - own.begin;
+    for (int64_t j = 0; j < parts; ++j) {
+      const int64_t beyond = j - owned;
+      const int64_t up = beyond < 0 ? own.begin + j : own.begin - 1 - beyond;
+      const int64_t down = beyond < 0 ? own.end - 1 - j : own.end + beyond;
+      const int64_t p = ((is_forward(step) ? up : down) + parts) % parts;
+      int64_t before = step;
+      if (taken_[static_cast<size_t>(p)].compare_exchange_strong(before, step + 1, std::memory_order_relaxed)) return p;
+    }
+    CHECK(false, "more takers than parts of step {}", step);
+  }
+  static bool is_forward(int64_t step) { return step % 2 == 0; }
+
+ private:
+  int threads_;
+  std::vector<std::atomic<int64_t>> taken_;  // how often
+};
 
 class Run {
  public:
@@ -130,12 +161,15 @@ class Run {
     // Small, so that a thread that was held up does not hold up the others.
     const int64_t tasks = shared ? std::min<int64_t>(groups, kTasksPerThread * pool_.threads()) : 1;
     TaskGate gate;
-    const auto work = [&](int64_t task, int) {
+    Parts parts(tasks, pool_.threads());
+    const auto work = [&](int64_t task, int thread) {
       const int64_t i = task / tasks;
       gate.wait_for(i * tasks);
-      const Range r = part(groups, 1, tasks, task % tasks);
-      for (int64_t group = r.begin; group < r.end; ++group)
+      const Range r = part(groups, 1, tasks, parts.take(i, thread));
+      for (int64_t j = 0; j < r.end - r.begin; ++j) {
+        const int64_t group = Parts::is_forward(i) ? r.begin + j : r.end - 1 - j;
         finish_group(first + i, group, gates_ + i * l_.batch * s_.columns);
+      }
       gate.finish();
     };
     if (shared)
