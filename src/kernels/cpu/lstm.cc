@@ -14,7 +14,7 @@ namespace mj::cpu {
 namespace {
 
 // Rows of the product with x held at a time: enough for a full-speed GEMM, few enough that they wait in cache.
-constexpr int64_t kChunkRows = 256;
+constexpr int64_t kChunkRows = 128;
 // Below this many multiply-adds a step is not worth sharing between threads.
 constexpr int64_t kMinSharedWork = 1 << 16;
 // Of one step.
