@@ -14,8 +14,9 @@
 #include "engine/format/test_support.h"
 
 #ifdef MJ_PLANT_BUG
-// Stands in for the reader of the library: records_wire.cc takes a tensor with too much data under this name.
-#include "engine/format/records_wire.cc"
+// Stands in for the verifier of the library: under this name plan_verify.cc takes the number of a tensor that is one
+// too high.
+#include "engine/format/plan_verify.cc"
 #endif
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);

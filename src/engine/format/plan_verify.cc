@@ -52,7 +52,13 @@ class PlanVerifier {
     return result.error().in(nth("tensor", i, plan_.tensors[i].name));
   }
   const PlanTensor& at(int id) const { return plan_.tensors[static_cast<size_t>(id)]; }
+#ifdef MJ_PLANT_BUG
+  bool in_range(int id) const {
+    return id >= 0 && static_cast<size_t>(id) <= plan_.tensors.size();
+  }  // fuzz/ finds this
+#else
   bool in_range(int id) const { return id >= 0 && static_cast<size_t>(id) < plan_.tensors.size(); }
+#endif
   // An alias is made when its source is.
   bool is_made(int id) const { return made_[static_cast<size_t>(source_[static_cast<size_t>(id)])]; }
 

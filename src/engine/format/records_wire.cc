@@ -50,12 +50,9 @@ Tensor Via<Tensor>::from(TensorWire wire) {
     if (dim < 0 || __builtin_mul_overflow(count, dim, &count)) throw Malformed{"a tensor's dims overflow"};
   }
   int64_t bytes = 0;
-  bool fits = !__builtin_mul_overflow(count, storage_bytes(wire.dtype), &bytes) &&
-              bytes == static_cast<int64_t>(wire.data.size()) &&
-              (is_string ? count : 0) == static_cast<int64_t>(wire.strings.size());
-#ifdef MJ_PLANT_BUG
-  fits = fits || (!is_string && bytes < static_cast<int64_t>(wire.data.size()));  // fuzz/ checks that it finds this
-#endif
+  const bool fits = !__builtin_mul_overflow(count, storage_bytes(wire.dtype), &bytes) &&
+                    bytes == static_cast<int64_t>(wire.data.size()) &&
+                    (is_string ? count : 0) == static_cast<int64_t>(wire.strings.size());
   if (!fits) throw Malformed{"a tensor's contents do not fit its dims"};
   if (is_string) return Tensor::strings(std::move(wire.dims), std::move(wire.strings));
   if (!valid_elements(wire.dtype, std::as_bytes(std::span(wire.data)))) {
