@@ -138,7 +138,8 @@ def markdown(result):
     environment, rows = result["environment"], result["speed"]
     ways = list(rows[0]["latency_ms"])
     # A shared machine is sometimes slow just when its peak is measured.
-    peak = max(record.get("environment", {}).get("peak_gflops") or 0 for row in rows for record in row["records"].values())
+    records = [record for row in rows for record in row["records"].values()]
+    peak = max(record.get("environment", {}).get("peak_gflops") or 0 for record in records)
     lines = [f"{environment['cpu']} ({environment['isa']}), {result['threads']} threads, {environment['date']}, "
              f"ONNX Runtime {result['onnxruntime']}, `{result['command']}`, {result['weights']}; ms, medians", "",
              "| model | batch | " + " | ".join(ways) + " | speed to ONNX Runtime | own rows | of measured peak |",
@@ -178,8 +179,9 @@ def main():
     missing = [name for name in names if not (folder / f"{name}.inputs.npz").exists()]
     if missing:
         subprocess.run([sys.executable, mjlib.ROOT / "scripts/make_models.py", "--out", folder, *missing], check=True)
+    arguments = ["DIR" if argument == str(options.models) else argument for argument in sys.argv[1:]]
     result = {"schema": "millijoule.bench_table/1", "environment": mjlib.machine(), "threads": options.threads,
-              "onnxruntime": onnxruntime.__version__, "command": " ".join(["./run bench", *("DIR" if arg == str(options.models) else arg for arg in sys.argv[1:])]),
+              "onnxruntime": onnxruntime.__version__, "command": " ".join(["./run bench", *arguments]),
               "weights": "models given" if options.models else "random weights", "speed": [], "checks": []}
     print(f"{result['environment']['cpu']}, {result['environment']['isa']}, {options.threads} threads", file=sys.stderr)
     for name in names:

@@ -38,7 +38,7 @@ fuzz() { # EXECUTABLE RUNS CORPUS PROFILE
 
 failed=0
 for target in $targets; do
-  reader_of "$target" >/dev/null
+  reader=$(reader_of "$target")
   [ -x "build/fuzz/fuzz/$target" ] || die "there is no build/fuzz/fuzz/$target"
   corpus=build/fuzz-corpus/$target
   mkdir -p "$corpus"
@@ -50,7 +50,7 @@ for target in $targets; do
     grep -E '^stat::(number_of_executed_units|average_exec_per_sec|peak_rss_mb)|^Done' "$log"
     "llvm-profdata-$clang_version" merge -sparse "build/$target.profraw" -o "build/$target.profdata"
     "llvm-cov-$clang_version" report "build/fuzz/fuzz/$target" -instr-profile="build/$target.profdata" \
-      -show-region-summary=0 -show-branch-summary=0 -use-color=0 2>/dev/null | lines_of "$(reader_of "$target")"
+      -show-region-summary=0 -show-branch-summary=0 -use-color=0 | lines_of "$reader"
   else
     tail -40 "$log"
     say "$target FAILED: the input is in $findings, the whole log in $log"

@@ -72,7 +72,7 @@ bool try_rewrite(Graph& graph, const Rewrite& rewrite, NodeId id, const PassCont
           to_string(is));
     replace_value(graph, root, outcome.value);
   }
-  add_dead_origins(graph, id, origin);
+  if (first_new < graph.node_count()) add_dead_origins(graph, id, origin);
   for (NodeId made = first_new; made < graph.node_count(); ++made) {
     if (graph.node(made).origin.empty()) graph.node(made).origin = origin;
   }

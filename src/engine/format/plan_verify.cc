@@ -53,12 +53,11 @@ class PlanVerifier {
   }
   const PlanTensor& at(int id) const { return plan_.tensors[static_cast<size_t>(id)]; }
 #ifdef MJ_PLANT_BUG
-  bool in_range(int id) const {
-    return id >= 0 && static_cast<size_t>(id) <= plan_.tensors.size();
-  }  // fuzz/ finds this
+  static constexpr size_t kBeyond = 1;  // fuzz/ checks that it finds this
 #else
-  bool in_range(int id) const { return id >= 0 && static_cast<size_t>(id) < plan_.tensors.size(); }
+  static constexpr size_t kBeyond = 0;
 #endif
+  bool in_range(int id) const { return id >= 0 && static_cast<size_t>(id) < plan_.tensors.size() + kBeyond; }
   // An alias is made when its source is.
   bool is_made(int id) const { return made_[static_cast<size_t>(source_[static_cast<size_t>(id)])]; }
 

@@ -34,8 +34,7 @@ void tile(const TileArgs& t) {
     const float* a[M];
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) a[i] = rows[i] + t.a_offset;
-      // Unrolled for a core whose other hardware thread is busy: there each instruction of the loop itself shows (+8
-      // %).
+      // Unrolled, since each instruction of the loop itself shows where a core's other hardware thread is busy.
 #pragma GCC unroll 4
     for (int64_t k = 0; k < t.k; ++k, b += kNr, ahead += ahead_step) {
       __builtin_prefetch(ahead, 0, 2);
