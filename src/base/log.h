@@ -32,10 +32,6 @@ void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
   if (log_enabled(level)) log_message(level, format, fmt::make_format_args(args...));
 }
 template <class... Args>
-void log_error(fmt::format_string<Args...> format, Args&&... args) {
-  log(LogLevel::error, format, std::forward<Args>(args)...);
-}
-template <class... Args>
 void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   log(LogLevel::warning, format, std::forward<Args>(args)...);
 }

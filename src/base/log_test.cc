@@ -28,7 +28,7 @@ TEST(Log, LevelAndSink) {
   log_debug("shown {}", std::string("too"));
   set_log_verbosity(-1);
   log_warning("hidden");
-  log_error("always");
+  log(LogLevel::error, "always");
   set_log_sink({});
   set_log_level(LogLevel::warning);
   EXPECT_EQ(seen, (std::vector<std::string>{"warning 1 of 2", "info shown", "debug shown too", "error always"}));
@@ -47,13 +47,13 @@ TEST(Log, StderrAndKnob) {
 }
 
 TEST(Knobs, ReadTheEnvironment) {
-  unsetenv("MJ_TRACE");
-  EXPECT_EQ(knob(Knob::trace), std::nullopt);
-  setenv("MJ_TRACE", "", 1);
-  EXPECT_EQ(knob(Knob::trace), std::nullopt);
-  setenv("MJ_TRACE", "x.json", 1);
-  EXPECT_EQ(knob(Knob::trace), "x.json");
-  unsetenv("MJ_TRACE");
+  unsetenv("MJ_DUMP");
+  EXPECT_EQ(knob(Knob::dump), std::nullopt);
+  setenv("MJ_DUMP", "", 1);
+  EXPECT_EQ(knob(Knob::dump), std::nullopt);
+  setenv("MJ_DUMP", "x.json", 1);
+  EXPECT_EQ(knob(Knob::dump), "x.json");
+  unsetenv("MJ_DUMP");
   EXPECT_EQ(knob_rows()[static_cast<size_t>(Knob::isa)].variable, "MJ_ISA");
   for (const KnobRow& row : knob_rows()) EXPECT_FALSE(row.help.empty());
 }

@@ -5,9 +5,11 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "base/knobs.h"
+#include "base/log.h"
 
 namespace mj {
 namespace {
@@ -33,8 +35,12 @@ std::string dump(const std::string& name, const std::string& text) {
   const std::optional<std::string_view> folder = knob(Knob::dump);
   if (!folder) return "";
   const std::string path = fmt::format("{}/{:03}_{}.txt", *folder, number++, name);
-  std::ofstream(path) << text;
-  return path;
+  std::error_code failed;
+  std::filesystem::create_directories(*folder, failed);
+  std::ofstream file(path);
+  if (file << text) return path;
+  log_warning("MJ_DUMP: cannot write '{}'", path);
+  return "";
 }
 
 // As a golden case (test/passes), so that it can be kept as a test.
@@ -84,6 +90,8 @@ Result<bool> run_pass(Graph& graph, const Pass& pass, const PassContext& outer) 
     fmt::print(stderr, "--- {} {}\n", pass.name, *changed ? "\n" + to_string(graph) : "unchanged");
   }
   if (*changed) dump(pass.name, to_string(graph));
+  log(*changed ? LogLevel::info : LogLevel::debug, "pass {}: {} in {:.2f} ms, {} nodes", pass.name,
+      *changed ? "changed the graph" : "unchanged", took.count() * 1e3, graph.order().size());
   if (context.log) {
     context.log->passes.push_back({pass.name, took.count(), *changed, static_cast<size_t>(graph.order().size())});
   }

@@ -46,6 +46,25 @@ TEST(Driver, LeavesOutAPassByName) {
   EXPECT_EQ(graph.order().size(), 2u);
 }
 
+TEST(Driver, ANameThatNoPassHasIsAnError) {
+  Graph graph = *parse_graph(kText);
+  for (const std::string word : {"fold_constants", "-no_such_pass", "-"}) {
+    const Variable off("MJ_PASSES", "-fold_constants," + word);
+    const Result<void> done = optimize(graph, {});
+    ASSERT_FALSE(done.ok()) << word;
+    EXPECT_NE(done.error().message.find("'" + word + "'"), std::string::npos) << done.error().message;
+  }
+}
+
+TEST(Driver, ADumpMakesItsFolder) {
+  const std::string folder = ::testing::TempDir() + "mj_driver_dump/below";
+  const Variable dump("MJ_DUMP", folder);
+  Graph graph = *parse_graph(kText);
+  ASSERT_TRUE(run_pass(graph, *find_pass("eliminate_identity"), {}).ok());
+  EXPECT_FALSE(std::filesystem::is_empty(folder));
+  std::filesystem::remove_all(folder);
+}
+
 TEST(Driver, AFailureLeavesAReproducer) {
   const std::string folder = ::testing::TempDir() + "mj_driver_test";
   std::filesystem::create_directories(folder);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/pipeline.h"
 
+#include <algorithm>
+
+#include "base/knobs.h"
 #include "passes/passes.h"
 
 namespace mj {
@@ -49,9 +52,29 @@ Stage fuse() {
           .rounds = 8};
 }
 
+namespace {
+
+// A name that MJ_PASSES gets wrong would leave nothing out, and say nothing.
+Result<void> check_pass_names() {
+  std::string_view list = knob(Knob::passes).value_or("");
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    const std::string_view word = list.substr(0, end);
+    if (!word.starts_with("-") || !find_pass(word.substr(1))) {
+      return error(ErrorCode::usage, "MJ_PASSES: '{}' is not -NAME of a pass; HACKING.md says what a pass is called",
+                   word);
+    }
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
 std::vector<Stage> pipeline() { return {canonicalize(), simplify(), recognize(), merge(), layout(), fuse()}; }
 
 Result<void> optimize(Graph& graph, const PassContext& context) {
+  MJ_TRY(check_pass_names());
   for (const Stage& stage : pipeline()) MJ_TRY(run_stage(graph, stage, context));
   const std::string wrong = verify(graph);
   CHECK(wrong.empty(), "the passes broke the graph: {}; MJ_DEBUG=3 says which", wrong);

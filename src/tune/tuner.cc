@@ -34,7 +34,56 @@ void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> 
                    [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
 }
 
+std::vector<std::string_view> words_of(std::string_view list) {
+  std::vector<std::string_view> words;
+  while (!list.empty()) {
+    const size_t end = std::min(list.find(','), list.size());
+    if (end > 0) words.push_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return words;
+}
+
+// What MJ_TACTIC says of one family.
+struct Forced {
+  std::vector<std::string_view> only, without;
+
+  bool forbids(std::string_view row) const {
+    const auto has = [&](std::string_view word) { return row.find(word) != std::string_view::npos; };
+    return std::any_of(without.begin(), without.end(), has) ||
+           (!only.empty() && std::find(only.begin(), only.end(), row) == only.end());
+  }
+};
+
+Forced forced_for(std::string_view list, const std::string& family) {
+  Forced forced;
+  for (std::string_view word : words_of(list)) {
+    if (word.starts_with("-")) forced.without.push_back(word.substr(1));
+    if (word.starts_with(family + ":")) forced.only.push_back(word.substr(family.size() + 1));
+  }
+  return forced;
+}
+
 }  // namespace
+
+Result<void> check_forced(std::string_view forced) {
+  for (std::string_view word : words_of(forced)) {
+    const auto rows = all_select_rows();
+    const bool known = std::any_of(rows.begin(), rows.end(), [&](const SelectRow* row) {
+      if (word.starts_with("-")) return word.size() > 1 && row->name.find(word.substr(1)) != std::string_view::npos;
+      const size_t colon = word.find(':');
+      if (colon == std::string_view::npos || word.substr(colon + 1) != row->name) return false;
+      return row->family == "any" || row->family == word.substr(0, colon);
+    });
+    if (!known) {
+      return error(ErrorCode::usage,
+                   "MJ_TACTIC: no row answers to '{}'; write FAMILY:ROW, or -WORD of rows to leave "
+                   "out; `millijoule tactics` lists them",
+                   word);
+    }
+  }
+  return {};
+}
 
 Tuner::Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool)
     : options_(std::move(options)), cache_(cache), pool_(pool) {}
@@ -62,19 +111,13 @@ std::string Tuner::key(const Problem& problem) const {
 
 std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& choice) const {
   std::vector<Option> found;
-  const std::string& forced = options_.forced;
-  const std::string own = family(problem) + ":";
+  const Forced forced = forced_for(options_.forced, family(problem));
   for (const SelectRow* row : rows_for(problem)) {
     const bool is_reference = row->family == "any";
     Refusal refusal = row->refuses(problem, options_.target);
-    if (!refusal && !is_reference && forced.starts_with("-") &&
-        row->name.find(forced.substr(1)) != std::string_view::npos) {
-      refusal = "left out by MJ_TACTIC=" + forced;
-    }
     // The reference stays where the forced row refuses: a choice always exists.
-    if (!refusal && forced.starts_with(own) && forced.substr(own.size()) != row->name &&
-        (!is_reference || !found.empty())) {
-      refusal = "MJ_TACTIC=" + forced;
+    if (!refusal && (!is_reference || !found.empty()) && forced.forbids(row->name)) {
+      refusal = "left out by MJ_TACTIC=" + options_.forced;
     }
     if (refusal) {
       choice.refused.push_back({std::string(row->name), *refusal});

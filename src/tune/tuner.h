@@ -18,8 +18,13 @@ struct TuneOptions {
   int64_t default_size = 1;
   double seconds_a_candidate = 0.02;
   double seconds_in_all = 60;  // --tune-seconds; later problems are chosen by order of preference
-  std::string forced;          // MJ_TACTIC: "family:row" forces, "-word" leaves out rows with that word in their name
+  // MJ_TACTIC, words between commas: "family:row" forces (several of a family: one of them), "-word" leaves out rows
+  // with that word in their name.
+  std::string forced;
 };
+
+// An error that names the word of `forced` which no row answers to.
+Result<void> check_forced(std::string_view forced);
 
 class Tuner {
  public:

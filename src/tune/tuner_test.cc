@@ -97,13 +97,25 @@ TEST_F(TunerTest, AForcedRowIsTakenWhereItCan) {
   options.forced = "pointwise:reference";
   Choice choice = choose(options, pointwise(), {Tensor()}).choice;
   EXPECT_EQ(choice.row, "reference");
-  EXPECT_EQ(choice.refused[0].reason, "MJ_TACTIC=pointwise:reference");
+  EXPECT_EQ(choice.refused[0].reason, "left out by MJ_TACTIC=pointwise:reference");
   options.forced = "-pointwise";
   EXPECT_EQ(choose(options, pointwise(), {Tensor()}).choice.row, "reference");
   options.forced = "gemm:reference";  // another family
   EXPECT_EQ(choose(options, pointwise(), {Tensor()}).choice.row, "pointwise_f32");
   options.forced = "pointwise:no_such_row";
   EXPECT_EQ(choose(options, pointwise(), {Tensor()}).choice.row, "reference");
+  options.forced = "gemm:gemm_f32,pointwise:pointwise_f32,-onednn";
+  EXPECT_EQ(choose(options, pointwise(), {Tensor()}).choice.row, "pointwise_f32");
+}
+
+TEST(Forced, WordsThatNoRowAnswersToAreNamed) {
+  for (const char* good : {"", "-onednn", "gemm:gemm_f32", "gemm:reference", "conv:conv_f32,gemm:gemm_f32,-winograd"})
+    EXPECT_TRUE(check_forced(good).ok()) << good;
+  for (const std::string bad : {"gemm", "-", "-no_such", "gemm:no_such", "conv:gemm_f32"}) {
+    const Result<void> result = check_forced("-onednn," + bad);
+    ASSERT_FALSE(result.ok()) << bad;
+    EXPECT_NE(result.error().message.find("'" + bad + "'"), std::string::npos) << result.error().message;
+  }
 }
 
 TEST_F(TunerTest, AFullCacheDecidesWithoutMeasuring) {
