@@ -177,6 +177,14 @@ Result<Type> Importer::input_type(Graph& graph, const ValueInfoProto& input) {
   return Type::tensor(*dtype, std::move(shape));
 }
 
+template <class T, class Add>
+Result<ValueId> Importer::or_poison(Result<T> value, const Add& add) {
+  if (value.ok()) return add(std::move(value).value());
+  if (value.error().code != ErrorCode::unsupported) return value.error();
+  unsupported_.push_back({value.error().message, "", {}});  // goes on the list; what depends on it is passed over
+  return kPoisoned;
+}
+
 Result<void> Importer::add_inputs(Frame& frame) {
   std::unordered_set<std::string_view> initialized;
   for (const TensorProto& tensor : model_.graph.initializers) initialized.insert(tensor.name);
@@ -189,8 +197,11 @@ Result<void> Importer::add_inputs(Frame& frame) {
   for (const ValueInfoProto& input : model_.graph.inputs) {
     if (initialized.contains(input.name)) continue;  // a default value, which is a constant to us
     if (input.name.empty()) return model_error("an input of the graph has no name");
-    MJ_ASSIGN(Type type, input_type(*frame.graph, input));
-    MJ_TRY(define(frame, input.name, frame.graph->add_input(std::string(input.name), std::move(type)), "the inputs"));
+    Result<Type> type = input_type(*frame.graph, input);
+    MJ_ASSIGN(const ValueId id, or_poison(std::move(type), [&](Type&& known) {
+                return frame.graph->add_input(std::string(input.name), std::move(known));
+              }));
+    MJ_TRY(define(frame, input.name, id, "the inputs"));
   }
   return {};
 }
@@ -202,8 +213,9 @@ Result<void> Importer::add_initializers(Frame& frame, const GraphProto& proto) {
   }
   for (const TensorProto& initializer : proto.initializers) {
     if (initializer.name.empty()) return model_error("an initializer has no name");
-    MJ_ASSIGN(Tensor tensor, tensors_.read(initializer));
-    const ValueId id = frame.graph->add_constant(value_name(frame, initializer.name), std::move(tensor));
+    MJ_ASSIGN(const ValueId id, or_poison(tensors_.read(initializer), [&](Tensor&& tensor) {
+                return frame.graph->add_constant(value_name(frame, initializer.name), std::move(tensor));
+              }));
     MJ_TRY(define(frame, initializer.name, id, "the initializers"));
   }
   return {};
@@ -565,6 +577,7 @@ Error Importer::unsupported_error() const {
   for (const Unsupported& entry : unsupported_) {
     text += fmt::format("\n  {}", entry.what);
     if (!entry.reason.empty()) text += fmt::format(": {}", entry.reason);
+    if (entry.nodes.empty()) continue;
     text += fmt::format("; {} {}: ", entry.nodes.size(), entry.nodes.size() == 1 ? "node" : "nodes");
     for (size_t i = 0; i < std::min(entry.nodes.size(), kNamed); ++i) text += (i ? ", " : "") + entry.nodes[i];
     if (entry.nodes.size() > kNamed) text += ", ...";

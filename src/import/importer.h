@@ -86,6 +86,9 @@ class Importer {
   int64_t opset_of(const Frame& frame, std::string_view domain) const;
   void record(const NodeProto& node, int64_t opset, const std::string& label, std::string reason);
   Error unsupported_error() const;
+  // add(value), or where the value has a type that we do not have: an entry of the list and kPoisoned.
+  template <class T, class Add>
+  Result<ValueId> or_poison(Result<T> value, const Add& add);
 
   const ModelProto& model_;
   TensorReader& tensors_;

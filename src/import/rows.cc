@@ -40,6 +40,15 @@ const Row* find_row(std::string_view domain, std::string_view op_type, int64_t o
   return best;
 }
 
+std::span<const OnnxName> irregular_names() {
+  static constexpr OnnxName kNames[] = {
+#define MJ_ONNX(name, since, function) {name, since},
+#include "import/ops/irregular.inc"
+#undef MJ_ONNX
+  };
+  return kNames;
+}
+
 void import_regular(NodeImport& node, const OpInfo& op) { node.finish(node.op(op.name), node.inputs()); }
 
 }  // namespace mj::onnx

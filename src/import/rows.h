@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "import/node.h"
@@ -20,6 +21,9 @@ struct Row {
 
 // The row with the highest `since` up to `opset`; nullptr where there is none. Domain "" is ai.onnx.
 const Row* find_row(std::string_view domain, std::string_view op_type, int64_t opset);
+
+// The ONNX operators that functions import, by name and `since`.
+std::span<const OnnxName> irregular_names();
 
 // What a regular row does: fields from attributes of the same names, inputs as they are, one output.
 void import_regular(NodeImport& node, const OpInfo& op);

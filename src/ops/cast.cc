@@ -91,7 +91,8 @@ InferResult Cast::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 1));
   const ValueInfo& x = context[0];
   if (!allows(kTypes, context.dtype(0)) || !allows(kTypes, to)) {
-    return context.fail(fmt::format("from {} to {} is not supported", name(context.dtype(0)), name(to)));
+    return error(ErrorCode::unsupported, "{}: from {} to {} is not supported", context.op, name(context.dtype(0)),
+                 name(to));
   }
   ValueInfo info = x;
   info.type.dtype = to;
