@@ -96,7 +96,7 @@ std::optional<Term> divide(const Term& a, const Term& b) {
   return Term{a.coefficient / b.coefficient, std::move(*monomial)};
 }
 
-Dim to_dim(Term term) { return term.monomial.empty() ? Dim(term.coefficient) : make_dim(term); }
+Dim to_dim(const Term& term) { return term.monomial.empty() ? Dim(term.coefficient) : make_dim(term); }
 
 // By one term: the terms of `a` that it divides. By several: all of `a` or nothing.
 Split split(const Dim& a, const Dim& b) {
@@ -168,7 +168,7 @@ std::optional<Dim> flatten_floor_div(const Dim& a, int64_t c) {
   return std::nullopt;
 }
 
-Dim floor_div_by_constant(Dim a, int64_t c) {
+Dim floor_div_by_constant(const Dim& a, int64_t c) {
   if (!terms(a).empty() && terms(a)[0].coefficient < 0) {  // one of the two spellings of rounding up
     if (Dim flipped = Dim(c - 1) - a; flipped.valid()) return -mj::floor_div(flipped, c);
   }
