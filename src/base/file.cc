@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace mj {
@@ -38,7 +38,7 @@ class Descriptor {
 };
 
 Error system_error(std::string_view verb, const std::string& path, int number = errno) {
-  return error(ErrorCode::environment, "cannot {} '{}': {}", verb, path, std::strerror(number));
+  return error(ErrorCode::environment, "cannot {} '{}': {}", verb, path, std::generic_category().message(number));
 }
 
 // O_NONBLOCK, so that opening a pipe does not wait for its other end; it means nothing for regular files.
@@ -85,6 +85,11 @@ Result<int> checked_regular(Descriptor fd, const std::string& relative) {
   // A hard link would let a directory of models hand out any file of its owner.
   if (info.st_nlink > 1) return model_error("'{}' has {} hard links; copy the file", relative, info.st_nlink);
   return fd.release();
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
 }
 
 // Linux keeps what one call writes as one folio of up to 2 MiB, and from 6.18 a fault maps a folio whole: who then maps
@@ -165,24 +170,37 @@ void MappedFile::forget(std::span<const std::byte> part) const {
   madvise(const_cast<std::byte*>(bytes_.data()) + begin, end - begin, MADV_DONTNEED);
 }
 
-Result<void> write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+Result<void> check_writable(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {  // renaming over /dev/null would replace it
     return error(ErrorCode::environment, "cannot write '{}': it exists and is not a file", path);
   }
+  if (access(folder_of(path).c_str(), W_OK | X_OK) != 0) return system_error("write to the folder of", path);
+  return {};
+}
+
+Result<void> write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+  MJ_TRY(check_writable(path));
   static std::atomic<int> counter{0};
   const std::string temporary = fmt::format("{}.tmp-{}-{}", path, getpid(), counter++);
-  Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
-  if (!fd.ok()) return system_error("create", temporary);
+  // Without a name until it is whole, where the file system can: whoever kills us then leaves nothing behind.
+  const bool can_name = access("/proc/self/fd", X_OK) == 0;
+  Descriptor fd(can_name ? ::open(folder_of(path).c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666) : -1);
+  const bool nameless = fd.ok();
+  if (!nameless) fd = Descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd.ok()) return system_error("create", path);
   Result<void> written = write_and_sync(fd.get(), pieces, path);
+  const std::string self = fmt::format("/proc/self/fd/{}", fd.get());
+  if (written.ok() && nameless && linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return system_error("name", path);
+  }
   if (written.ok() && close(fd.release()) != 0) written = system_error("write", path);
   if (written.ok() && rename(temporary.c_str(), path.c_str()) != 0) written = system_error("rename into place", path);
   if (!written.ok()) {
     unlink(temporary.c_str());
     return written;
   }
-  const std::string directory = std::filesystem::path(path).parent_path().string();
-  const Descriptor parent(::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor parent(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Some file systems cannot sync a directory; the file itself is complete by now.
   if (parent.ok() && fsync(parent.get()) != 0 && errno == EIO) return system_error("sync the directory of", path);
   return {};

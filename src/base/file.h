@@ -44,6 +44,10 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// Whether write_file_atomically() can be expected to work: the folder is there and may be written to, and `path` is no
+// device, pipe or folder.
+Result<void> check_writable(const std::string& path);
+
 // The pieces one after the other. Readers see the old file or the whole new one, also after a power cut: written under
 // a temporary name beside it, synced, renamed. On failure nothing is left behind and the old file stays.
 Result<void> write_file_atomically(const std::string& path, std::span<const std::span<const std::byte>> pieces);

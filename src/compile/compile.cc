@@ -30,6 +30,7 @@ class Stopwatch {
 
 std::vector<Port> ports(const Graph& graph, const std::vector<ValueId>& ids) {
   std::vector<Port> ports;
+  ports.reserve(ids.size());
   for (ValueId id : ids) ports.push_back({graph.value(id).name, graph.type(id), 0});
   return ports;
 }
@@ -130,7 +131,13 @@ class Compilation {
     MJ_TRY(settle_profile());
     MJ_TRY(optimize_graph());
     MJ_TRY(build());
-    if (options_.verify && options_.target_is_here) MJ_TRY(verify_against_oracle());
+    if (!options_.verify) {
+      why_unverified_ = "asked not to";
+    } else if (!options_.target_is_here) {
+      why_unverified_ = "not compiled on such a machine";
+    } else {
+      MJ_TRY(verify_against_oracle());
+    }
     progress("done", 1);
     return finish();
   }
@@ -217,9 +224,8 @@ class Compilation {
     const std::vector<int64_t> limits = index_limits(model_.graph);
     for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
 
-    for (const NamedTensors& sample : options_.samples) {
-      NamedTensors arrays = sample;
-      MJ_ASSIGN(const std::vector<Tensor> inputs, take_values(in, arrays, "--samples"));
+    for (const SampleInputs& sample : options_.samples) {
+      MJ_ASSIGN(const std::vector<Tensor> inputs, sample(in));
       Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
       if (!want.ok()) return want.error().in(fmt::format("sample {}", verified_samples_));
       MJ_TRY(judge(programs, inputs, *want));
@@ -314,7 +320,7 @@ class Compilation {
   CompileReport report_;
   double worst_ = 0;
   int verified_samples_ = 0;
-  std::string why_unverified_ = "not verified";
+  std::string why_unverified_;
 };
 
 }  // namespace
@@ -322,6 +328,10 @@ class Compilation {
 Result<Plan> oracle_plan(const Model& model) { return lower(model.graph, choose_reference); }
 
 Result<Compiled> compile(const std::string& model_path, const CompileOptions& options) {
+  constexpr std::array<std::string_view, 7> kToCome = {"tf32", "fp16", "bf16", "fp8", "int8", "int4", "auto"};
+  if (options.precision != "fp32" && std::find(kToCome.begin(), kToCome.end(), options.precision) == kToCome.end()) {
+    return error(ErrorCode::usage, "--precision: '{}' is not known; use fp32", options.precision);
+  }
   if (options.precision != "fp32") {
     return error(ErrorCode::unsupported, "--precision {}: this version compiles fp32 only", options.precision);
   }

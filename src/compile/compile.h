@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,14 @@ struct ProfileShapes {
 // The ranges of the symbols in the inputs' shapes. Errors name the input and what it can be.
 Result<std::vector<SymbolRange>> profile_of(std::span<const Port> inputs, const ProfileShapes& shapes);
 
+// The inputs of one sample, made when the model's ports are known.
+using SampleInputs = std::function<Result<std::vector<Tensor>>(std::span<const Port> ports)>;
+
 struct CompileOptions {
   Target target;               // of this machine or of another CPU; see parse_target()
   bool target_is_here = true;  // false: choose by order of preference, leave the target unverified
   std::string precision = "fp32";
-  std::vector<NamedTensors> samples;  // inputs by name; none: drawn from `seed`
+  std::vector<SampleInputs> samples;  // to verify on; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
   ProfileShapes profile_shapes;       // the same by the shapes of inputs
   uint64_t seed = 1;

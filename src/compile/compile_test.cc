@@ -87,13 +87,16 @@ TEST_F(CompileTest, WithoutVerificationTheTargetSaysSo) {
 
 TEST_F(CompileTest, SamplesAreWhatItIsVerifiedOn) {
   const Tensor x = Tensor::of<float>({1, 2}, std::vector<float>{1, 2});
-  options_.samples = {{{"x", x}}, {{"x", x}, {"unused", x}}};
+  const auto named = [](NamedTensors arrays) -> SampleInputs {
+    return [=](std::span<const Port> ports) mutable { return take_values(ports, arrays, "--samples"); };
+  };
+  options_.samples = {named({{"x", x}}), named({{"x", x}, {"unused", x}})};
   EXPECT_EQ(compile(model_, options_).value().manifest.targets[0].verification.samples, 2);
-  options_.samples = {{{"z", x}}};
+  options_.samples = {named({{"z", x}})};
   EXPECT_EQ(error_text(), "--samples: no array for input 'x' (f32[N,2]); the inputs are: 'x' f32[N,2]");
-  options_.samples = {{{"x", Tensor::zeros(DType::i64, {1, 2})}}};
+  options_.samples = {named({{"x", Tensor::zeros(DType::i64, {1, 2})}})};
   EXPECT_EQ(error_text(), "--samples: 'x' is i64, expected f32[N,2]");
-  options_.samples = {{{"x", Tensor::zeros(DType::f32, {1, 3})}}};
+  options_.samples = {named({{"x", Tensor::zeros(DType::f32, {1, 3})}})};
   EXPECT_EQ(error_text(), "sample 0: input 'x': got shape [1,3], expected [N,2]: dimension 1 must be 2");
 }
 

@@ -38,8 +38,7 @@ Result<GridFactor> grid_factor(std::string_view place) {
     }
     known += ", " + std::string(row.code3);
   }
-  return error(ErrorCode::usage, "--place: no carbon factor for '{}'; known are {}; or give --grams-per-kwh", place,
-               known);
+  return error(ErrorCode::usage, "--place: no carbon factor for '{}'; known are {}", place, known);
 }
 
 GramsCo2e emissions(Joules energy, const GridFactor& factor, double pue) {

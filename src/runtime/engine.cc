@@ -74,8 +74,8 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   const EngineTarget& chosen = file.manifest.targets[*target];
   if (!chosen.verification.verified && !options.allow_unverified) {
     return model_error(
-        "engine '{}': target {} is unverified ({}); compile it on this kind of machine, or allow it with "
-        "--allow-unverified",
+        "engine '{}': target {} is unverified ({}); compile it on this kind of machine, with --samples of yours, or "
+        "allow it with --allow-unverified",
         path, chosen.name, chosen.verification.reference);
   }
   const int threads = options.threads > 0 ? options.threads : default_threads();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "energy/carbon.h"
 #include "energy/report.h"
 #include "kernels/cpu/peak.h"
 #include "runtime/engine.h"
@@ -43,8 +44,10 @@ Result<int64_t> run_for(Engine& engine, const std::vector<Tensor>& inputs, doubl
 std::string shapes_text(const Engine& engine, const std::vector<Tensor>& inputs) {
   std::string text;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    text += fmt::format("{}{}={}[{}]", i ? ", " : "", engine.inputs()[i].name, name(inputs[i].dtype()),
-                        fmt::join(inputs[i].dims(), "x"));
+    const bool is_array = inputs[i].present() && !inputs[i].is_sequence();
+    text += fmt::format("{}{}={}", i ? ", " : "", engine.inputs()[i].name,
+                        is_array ? fmt::format("{}[{}]", name(inputs[i].dtype()), fmt::join(inputs[i].dims(), "x"))
+                                 : to_string(engine.inputs()[i].type));
   }
   return text;
 }
@@ -59,30 +62,29 @@ Result<int> run_bench(const BenchArgs& args) {
   MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = since(start) * 1e3;
-  Result<std::vector<Tensor>> inputs =
-      args.inputs.empty() ? make_inputs(engine->file().manifest, args.shapes, args.batch, args.common.seed)
-                          : read_inputs(args.inputs, engine->inputs());
-  if (!inputs.ok()) return inputs.error();
+  MJ_TRY(grid_factor(args.place));  // before minutes of measuring
+  MJ_ASSIGN(const std::vector<Tensor> inputs,
+            inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));
   std::vector<std::vector<int64_t>> dims;
-  for (const Tensor& input : *inputs) dims.push_back(input.dims());
+  for (const Tensor& input : inputs) dims.push_back(input.dims());
   const auto first = Clock::now();
   MJ_ASSIGN(const Engine::Memory memory, engine->warm(dims));
-  MJ_TRY(run_for(*engine, *inputs, 0, 1, nullptr));
+  MJ_TRY(run_for(*engine, inputs, 0, 1, nullptr));
   const double first_answer_ms = load_ms + since(first) * 1e3;
-  MJ_TRY(run_for(*engine, *inputs, args.warm_up, 1, nullptr));
+  MJ_TRY(run_for(*engine, inputs, args.warm_up, 1, nullptr));
 
   std::vector<double> latencies;
-  MJ_TRY(run_for(*engine, *inputs, args.duration, args.iterations, &latencies));
+  MJ_TRY(run_for(*engine, inputs, args.duration, args.iterations, &latencies));
   const LatencyStatistics latency = statistics(latencies);
   MJ_ASSIGN(const EnergyReport energy,
-            measure_energy([&](double seconds) { return run_for(*engine, *inputs, seconds, 1, nullptr); },
+            measure_energy([&](double seconds) { return run_for(*engine, inputs, seconds, 1, nullptr); },
                            latency.median / 1e3, engine->pool().threads(), args.place));
 
-  const int64_t batch = inputs->empty() || inputs->front().rank() == 0 ? 1 : inputs->front().dims()[0];
+  const int64_t batch = inputs.empty() || inputs.front().rank() == 0 ? 1 : inputs.front().dims()[0];
   const double per_second = static_cast<double>(batch) / (latency.mean / 1e3);
   nlohmann::ordered_json env = environment(engine->pool().threads());
   if (!args.common.json.empty()) env["peak_gflops"] = cpu::measure_peak_gflops(engine->pool(), detect_isa());
-  nlohmann::ordered_json results = {{"shapes", shapes_text(*engine, *inputs)},
+  nlohmann::ordered_json results = {{"shapes", shapes_text(*engine, inputs)},
                                     {"batch", batch},
                                     {"runs", latencies.size()},
                                     {"latency_ms", latency_json(latencies)},
@@ -97,7 +99,7 @@ Result<int> run_bench(const BenchArgs& args) {
   if (args.samples) results["samples_ms"] = latencies;
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
-                               shapes_text(*engine, *inputs)));
+                               shapes_text(*engine, inputs)));
   say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms", load_ms, first_answer_ms));
   say(args.common, fmt::format("throughput {:.2f} /s", per_second));
   say(args.common,
@@ -109,13 +111,19 @@ Result<int> run_bench(const BenchArgs& args) {
                                static_cast<double>(memory.largest_live_bytes) / 0x1p20,
                                static_cast<double>(peak_memory_bytes()) / 0x1p20));
   say_onednn(args.common);
-  if (latency.deviation > 0.1 * latency.mean) {
-    say(args.common, fmt::format("advice: latency varies by {:.0f} %; other load on this machine?",
-                                 100 * latency.deviation / latency.mean));
+  // Not the deviation: of ten thousand short runs, one that was interrupted would decide.
+  const double spread = latency.p90 / latency.median - 1;
+  if (spread > 0.1) {
+    say(args.common,
+        fmt::format("advice: p90 is {:.0f} % above the median; other load on this machine?", 100 * spread));
   }
   MJ_TRY(write_json(
       args.common,
       {{"schema", "millijoule.bench/1"}, {"environment", env}, {"results", results}, {"energy", energy_json(energy)}}));
+  if (args.max_spread && spread > *args.max_spread) {
+    return error(ErrorCode::unstable, "p90 is {:.0f} % above the median, --max-spread allows {:.0f} %", 100 * spread,
+                 100 * *args.max_spread);
+  }
   return 0;
 }
 

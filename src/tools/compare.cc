@@ -96,15 +96,12 @@ Result<int> run_compare(const CompareArgs& args) {
   MJ_ASSIGN(const Side right, open_side(args.right));
   MJ_TRY(same_ports(args, left.manifest.inputs, right.manifest.inputs, "inputs"));
   MJ_TRY(same_ports(args, left.manifest.outputs, right.manifest.outputs, "outputs"));
-  Result<std::vector<Tensor>> inputs = args.inputs.empty()
-                                           ? make_inputs(right.manifest, args.shapes, 0, args.common.seed)
-                                           : read_inputs(args.inputs, right.manifest.inputs);
-  if (!inputs.ok()) return inputs.error();
+  MJ_ASSIGN(const std::vector<Tensor> inputs, inputs_of(right.manifest, {args.inputs, args.shapes}, args.common.seed));
 
   ThreadPool pool(threads_of(args.common));
   Tensors left_made, right_made;
-  MJ_ASSIGN(const std::vector<Tensor> want, run_side(left, pool, *inputs, args.steps, left_made));
-  MJ_ASSIGN(const std::vector<Tensor> got, run_side(right, pool, *inputs, args.steps, right_made));
+  MJ_ASSIGN(const std::vector<Tensor> want, run_side(left, pool, inputs, args.steps, left_made));
+  MJ_ASSIGN(const std::vector<Tensor> got, run_side(right, pool, inputs, args.steps, right_made));
 
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   bool equal = true;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cpu_quota.h"
+#include "base/file.h"
 #include "base/knobs.h"
 #include "base/progress.h"
 #include "base/signature.h"
@@ -17,15 +18,25 @@
 namespace mj {
 namespace {
 
-Result<std::vector<NamedTensors>> read_samples(const std::vector<std::string>& paths) {
-  std::vector<NamedTensors> samples;
+// A sample's file may hold more than the inputs: labels, say.
+Result<std::vector<SampleInputs>> read_samples(const std::vector<std::string>& paths) {
+  std::vector<SampleInputs> samples;
   for (const std::string& path : paths) {
-    MJ_ASSIGN(const Npz arrays, read_numpy(path));
-    NamedTensors sample;
-    for (const auto& [name, array] : arrays) sample.emplace(name, array.tensor);
-    samples.push_back(std::move(sample));
+    MJ_ASSIGN(Npz arrays, read_numpy(path));
+    samples.emplace_back([path, arrays = std::move(arrays)](std::span<const Port> ports) {
+      return take_inputs(arrays, ports, path, Surplus::allowed);
+    });
   }
   return samples;
+}
+
+// Before minutes of work: whether the engine can be written, and is not the model.
+Result<void> check_output(const CompileArgs& args) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(args.output, args.model, ignored)) {
+    return error(ErrorCode::usage, "-o '{}' is the model itself", args.output);
+  }
+  return check_writable(args.output);
 }
 
 std::string cache_path(const CompileArgs& args) {
@@ -79,6 +90,11 @@ nlohmann::ordered_json report_json(const CompileArgs& args, const Compiled& comp
 }  // namespace
 
 Result<int> run_compile(const CompileArgs& args) {
+  MJ_TRY(check_output(args));
+  std::optional<SigningKey> key;
+  if (!args.sign_key.empty()) {
+    MJ_ASSIGN(key, SigningKey::read_pem(args.sign_key));
+  }
   Target here;
   here.isa = detect_isa();
   here.threads = threads_of(args.common);
@@ -99,6 +115,7 @@ Result<int> run_compile(const CompileArgs& args) {
   options.tolerance = args.tolerance;
   options.tune.seconds_in_all = args.tune_seconds;
   options.tune.forced = knob(Knob::tactic).value_or("");
+  MJ_TRY(check_forced(options.tune.forced));
   options.cache_path = cache_path(args);
   if (!args.cache_dir.empty()) {
     std::error_code failed;
@@ -110,10 +127,6 @@ Result<int> run_compile(const CompileArgs& args) {
   options.progress = [&](std::string_view stage, double done) { progress.update(done, stage); };
 
   MJ_ASSIGN(const Compiled compiled, compile(args.model, options));
-  std::optional<SigningKey> key;
-  if (!args.sign_key.empty()) {
-    MJ_ASSIGN(key, SigningKey::read_pem(args.sign_key));
-  }
   MJ_TRY(write_engine(args.output, compiled.manifest, compiled.measurements, {key ? &*key : nullptr}));
   progress.finish();
 
@@ -130,7 +143,9 @@ Result<int> run_compile(const CompileArgs& args) {
         fmt::format("  verified on {} sample(s): relative L2 at most {:.2g} (allowed {:.2g})",
                     target.verification.samples, target.verification.max_error, target.verification.tolerance));
   } else {
-    say(args.common, fmt::format("  UNVERIFIED: {}", target.verification.reference));
+    const bool tried = options.verify && options.target_is_here;
+    say(args.common, fmt::format("  UNVERIFIED: {}{}", target.verification.reference,
+                                 tried ? "; --samples FILE.npz verifies on inputs of yours" : ""));
   }
   MJ_TRY(write_json(args.common, report_json(args, compiled, target)));
   return 0;

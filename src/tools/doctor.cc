@@ -4,6 +4,7 @@
 
 #include "base/cpu_quota.h"
 #include "base/isa.h"
+#include "base/knobs.h"
 #include "base/machine.h"
 #include "energy/meter.h"
 #include "kernels/onednn/run_module.h"
@@ -20,7 +21,8 @@ struct Finding {
 Finding onednn_module() {
   const onednn::Module& module = onednn::module();
   if (module.table) return {"oneDNN", fmt::format("{} through {}", module.table->library, module.file), ""};
-  return {"oneDNN", "not used: " + module.why_not, "apt-get install libdnnl-dev and build again (optional)"};
+  return {"oneDNN", "not used: " + module.why_not,
+          knob(Knob::onednn) ? "unset MJ_ONEDNN" : "apt-get install libdnnl-dev and build again (optional)"};
 }
 
 std::vector<Finding> findings() {

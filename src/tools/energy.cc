@@ -8,22 +8,19 @@
 namespace mj {
 
 Result<int> run_energy(const EnergyArgs& args) {
-  const bool by_power = args.milliseconds > 0 && args.watts > 0;
-  if (by_power == (args.joules > 0)) {
+  const bool by_power = args.milliseconds && args.watts;
+  if (!by_power && !args.joules) {
     return error(ErrorCode::usage, "energy: give either --joules, or --ms and --watts");
   }
-  if (args.requests_a_day <= 0 || args.pue < 1) {
-    return error(ErrorCode::usage, "energy: --requests-a-day must be above 0, --pue at least 1");
-  }
-  const Joules a_request = by_power ? Watts{args.watts} * Seconds{args.milliseconds / 1e3} : Joules{args.joules};
-  GridFactor factor{"given by --grams-per-kwh", args.grams_per_kwh, "the user", "as given", "now"};
-  if (args.grams_per_kwh <= 0) {
+  const Joules a_request = by_power ? Watts{*args.watts} * Seconds{*args.milliseconds / 1e3} : Joules{*args.joules};
+  GridFactor factor{"given by --grams-per-kwh", args.grams_per_kwh.value_or(0), "the user", "as given", "now"};
+  if (!args.grams_per_kwh) {
     MJ_ASSIGN(factor, grid_factor(args.place));
   }
   const AnnualFigures year = annual(args.requests_a_day, a_request, factor, args.pue);
 
   say(args.common, fmt::format("{:.4g} requests a day x {:.4g} J{}", args.requests_a_day, a_request.value,
-                               by_power ? fmt::format(" ({} ms x {} W)", args.milliseconds, args.watts) : ""));
+                               by_power ? fmt::format(" ({} ms x {} W)", *args.milliseconds, *args.watts) : ""));
   say(args.common, fmt::format("a year: {:.4g} MWh, {:.4g} t CO2e", year.kwh / 1e3, year.co2.value / 1e6));
   say(args.common, fmt::format("with {:.0f} g/kWh ({}, {}, {}, {}) and PUE {}; embodied carbon not included",
                                factor.grams_per_kwh, factor.place, factor.kind, factor.source, factor.date, args.pue));

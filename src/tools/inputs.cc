@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/inputs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/checked.h"
@@ -32,7 +34,7 @@ std::optional<std::vector<int64_t>> numbers(const std::string& text, char at) {
   return out;
 }
 
-std::string names(const std::vector<Port>& ports) {
+std::string names(std::span<const Port> ports) {
   std::string text;
   for (const Port& port : ports)
     text += fmt::format("{}'{}' {}", text.empty() ? "" : ", ", port.name, to_string(port.type));
@@ -70,25 +72,63 @@ Result<std::vector<SymbolRange>> parse_profile(const std::string& text) {
   return profile;
 }
 
-Result<std::vector<Tensor>> read_inputs(const std::string& path, const std::vector<Port>& ports) {
-  MJ_ASSIGN(Npz arrays, read_numpy(path));
-  if (arrays.size() == 1 && arrays.contains("") && ports.size() == 1) {
-    arrays.emplace(ports[0].name, arrays.at(""));
-    arrays.erase("");
-  }
+Result<std::vector<Tensor>> take_inputs(const Npz& arrays, std::span<const Port> ports, const std::string& source,
+                                        Surplus surplus) {
   NamedTensors tensors;
-  for (const auto& [name, array] : arrays) {
-    const Port* port = port_of(ports, name);
-    if (!port) {
-      return error(ErrorCode::usage, "{}: the engine has no input '{}'; its inputs are: {}", path, name, names(ports));
+  for (const auto& [own_name, array] : arrays) {
+    if (own_name.empty() && ports.size() != 1) {
+      return error(ErrorCode::usage, "{}: an .npy holds one array without a name; give an .npz with the inputs: {}",
+                   source, names(ports));
     }
-    MJ_ASSIGN(Tensor tensor, as_dtype(array, port->type.dtype, "input '" + name + "'"));
+    const std::string& name = own_name.empty() ? ports[0].name : own_name;
+    const Port* port = port_of(ports, name);
+    if (!port && surplus == Surplus::allowed) continue;
+    if (!port) {
+      return error(ErrorCode::usage, "{}: there is no input '{}'; the inputs are: {}", source, name, names(ports));
+    }
+    MJ_ASSIGN(Tensor tensor, as_dtype(array, port->type.dtype, fmt::format("{}: input '{}'", source, name)));
     tensors.emplace(name, std::move(tensor));
   }
-  MJ_ASSIGN(std::vector<Tensor> inputs, take_values(ports, tensors, path));
+  MJ_ASSIGN(std::vector<Tensor> inputs, take_values(ports, tensors, source));
   if (!tensors.empty()) {
-    return error(ErrorCode::usage, "{}: '{}' follows no array of the number before", path, tensors.begin()->first);
+    return error(ErrorCode::usage, "{}: '{}' follows no array of the number before", source, tensors.begin()->first);
   }
+  return inputs;
+}
+
+Result<std::vector<Tensor>> read_inputs(const std::string& path, std::span<const Port> ports) {
+  MJ_ASSIGN(const Npz arrays, read_numpy(path));
+  return take_inputs(arrays, ports, path, Surplus::refused);
+}
+
+namespace {
+
+// --shapes and --batch beside a file can only repeat what it holds.
+Result<void> check_sizes(std::span<const Port> ports, const std::vector<Tensor>& inputs, const InputSource& source) {
+  MJ_ASSIGN(const auto given, parse_shapes(source.shapes));
+  for (const auto& [name, dims] : given) {
+    const Port* port = port_of(ports, name);
+    if (!port) return error(ErrorCode::usage, "--shapes: no input '{}'; there are: {}", name, names(ports));
+    const Tensor& input = inputs[static_cast<size_t>(port - ports.data())];
+    if (input.dims() == dims) continue;
+    return error(ErrorCode::usage, "--shapes: input '{}' is [{}], but {} has [{}]", name, fmt::join(dims, ","),
+                 source.path, fmt::join(input.dims(), ","));
+  }
+  const bool has_batch = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) {
+    return input.rank() > 0 && input.dims()[0] == source.batch;
+  });
+  if (source.batch > 0 && !has_batch) {
+    return error(ErrorCode::usage, "--batch {}: the inputs of {} have other sizes", source.batch, source.path);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> inputs_of(const Manifest& manifest, const InputSource& source, uint64_t seed) {
+  if (source.path.empty()) return make_inputs(manifest, source.shapes, source.batch, seed);
+  MJ_ASSIGN(std::vector<Tensor> inputs, read_inputs(source.path, manifest.inputs));
+  MJ_TRY(check_sizes(manifest.inputs, inputs, source));
   return inputs;
 }
 
@@ -101,12 +141,22 @@ Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::str
     const auto port = std::find_if(ports.begin(), ports.end(), [&, &n = name](const Port& p) { return p.name == n; });
     if (port == ports.end())
       return error(ErrorCode::usage, "--shapes: no input '{}'; there are: {}", name, names(ports));
-    if (port->type.shape) MJ_TRY(bind_shape(*port->type.shape, dims, "--shapes: input '" + name + "'", sizes));
+    if (port->type.shape) {
+      const Result<void> fits = bind_shape(*port->type.shape, dims, "--shapes: input '" + name + "'", sizes);
+      if (!fits.ok()) return Error{ErrorCode::usage, fits.error().message};
+    }
     port->type.shape = Shape(dims.begin(), dims.end());
   }
+  bool takes_batch = batch <= 0;
   for (const Port& port : ports) {
     if (batch <= 0 || !port.type.shape || port.type.shape->empty()) continue;
-    if (const auto symbol = port.type.shape->front().symbol_name()) sizes.try_emplace(std::string(*symbol), batch);
+    const Dim& first = port.type.shape->front();
+    takes_batch |= first.symbol_name().has_value() || first.constant() == batch;
+    if (const auto symbol = first.symbol_name()) sizes.try_emplace(std::string(*symbol), batch);
+  }
+  if (!takes_batch) {
+    return error(ErrorCode::usage, "--batch {}: no input has a first axis that is free; they are: {}", batch,
+                 names(ports));
   }
   if (!manifest.profiles.empty()) {
     for (const SymbolRange& range : manifest.profiles[0].symbols) sizes.try_emplace(range.symbol, range.opt);

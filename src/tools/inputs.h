@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,24 @@ Result<std::map<std::string, std::vector<int64_t>>> parse_shapes(const std::stri
 // "N=1:8:32,S=128": min:opt:max by symbol; one number promises exactly that size.
 Result<std::vector<SymbolRange>> parse_profile(const std::string& text);
 
-// The arrays of `path` in the order of the ports. Missing and superfluous names are errors that list what there is.
-Result<std::vector<Tensor>> read_inputs(const std::string& path, const std::vector<Port>& ports);
+// The arrays in the order of the ports and of their types; one without a name is the only port's. Missing names are
+// errors that list what there is, superfluous ones if they are refused. `source` is for messages.
+enum class Surplus { refused, allowed };
+Result<std::vector<Tensor>> take_inputs(const Npz& arrays, std::span<const Port> ports, const std::string& source,
+                                        Surplus surplus);
+// Those of the file `path`; superfluous names are refused.
+Result<std::vector<Tensor>> read_inputs(const std::string& path, std::span<const Port> ports);
 
-// Random inputs. Sizes come from `shapes`; then `batch` for the first axis of every input, if it is free and batch > 0;
-// then the first profile's opt; then 1.
+// Random inputs. Sizes come from `shapes`; then `batch` for the first axis of every input, if it is free and batch > 0
+// (an error where none is and none has that size); then the first profile's opt; then 1.
 Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch,
                                         uint64_t seed);
+
+// What the flags of a verb say of its inputs: a file, or random ones. Sizes given beside a file must be the file's.
+struct InputSource {
+  std::string path, shapes;
+  int64_t batch = 0;
+};
+Result<std::vector<Tensor>> inputs_of(const Manifest& manifest, const InputSource& source, uint64_t seed);
 
 }  // namespace mj

@@ -59,7 +59,7 @@ TEST_F(ReadInputs, MissingAndSuperfluousNamesListWhatThereIs) {
             path_ + ": no array for input 'b' (bf16[1]); the inputs are: 'x' f32[N,2], 'b' bf16[1]");
   const Tensor b = Tensor::zeros(DType::bf16, {1});
   ASSERT_TRUE(write_npz(path_, {{"x", Tensor::zeros(DType::f32, {1, 2})}, {"b", b}, {"c", b}}).ok());
-  EXPECT_NE(error_of(read_inputs(path_, ports_)).find("the engine has no input 'c'"), std::string::npos);
+  EXPECT_NE(error_of(read_inputs(path_, ports_)).find("there is no input 'c'"), std::string::npos);
 }
 
 TEST_F(ReadInputs, SequencesAreNumberedAndOptionalsMayBeMissing) {
@@ -96,8 +96,8 @@ TEST_F(ReadInputs, SequencesAreNumberedAndOptionalsMayBeMissing) {
   EXPECT_EQ(error_of(read({{"s.1", one}})), path_ + ": 's.1' follows no array of the number before");
   EXPECT_EQ(error_of(read({{"s", one}})),
             path_ + ": 's' is seq(f32[\"?\"]): its tensors are the arrays 's.0', 's.1', ...");
-  EXPECT_NE(error_of(read({{"o.0", one}})).find("the engine has no input 'o.0'"), std::string::npos);
-  EXPECT_NE(error_of(read({{"s.x", one}})).find("the engine has no input 's.x'"), std::string::npos);
+  EXPECT_NE(error_of(read({{"o.0", one}})).find("there is no input 'o.0'"), std::string::npos);
+  EXPECT_NE(error_of(read({{"s.x", one}})).find("there is no input 's.x'"), std::string::npos);
 }
 
 TEST(MakeInputs, SizesComeFromShapesThenBatchThenProfile) {

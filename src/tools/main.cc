@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: names, flags, help. Each verb's work is in its own file. The only place that includes CLI11.
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <new>
+#include <system_error>
 
-#include "base/knobs.h"
+#include "base/checked.h"
+#include "base/log.h"
 #include "tools/trtexec.h"
 #include "tools/verbs.h"
 
 namespace {
 
 using namespace mj;
+
+// CLI11's own range lets NaN through.
+CLI::Validator at_least(double least) {
+  return {[least](std::string& text) {
+            const std::optional<double> number = parse_double(text);
+            if (number && std::isfinite(*number) && *number >= least) return std::string();
+            return fmt::format("{} is not a number of at least {}", text, least);
+          },
+          ""};
+}
 
 void add_common(CLI::App* verb, Common& common) {
   verb->add_option("--json", common.json, "Write the report as JSON to FILE; - is stdout, and nothing else goes there");
@@ -31,7 +46,16 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* help, std::share
   } else {
     add_common(verb, *args);
   }
-  verb->callback([=, &chosen] { chosen = [=] { return run(*args); }; });
+  verb->callback([=, &chosen] {
+    chosen = [=] {
+      if constexpr (requires { args->common; }) {
+        set_log_verbosity(args->common.quiet ? -1 : args->common.verbose);
+      } else {
+        set_log_verbosity(args->quiet ? -1 : args->verbose);
+      }
+      return run(*args);
+    };
+  });
   return verb;
 }
 
@@ -47,15 +71,17 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--target", args->target, "cpu (this machine), cpu-portable, cpu-avx2, cpu-avx512")
       ->capture_default_str();
   v->add_option("--precision", args->precision, "fp32")->capture_default_str();
-  v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated");
+  v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated")->allow_extra_args(false);
   v->add_option("--profile", args->profile, "Sizes promised: N=1:8:32,S=128 (min:opt:max)");
   v->add_option("--minShapes", args->min_shapes, "The same by inputs: x=1x3x224x224,... at least");
   v->add_option("--optShapes", args->opt_shapes, "What to tune for; without it, --maxShapes");
   v->add_option("--maxShapes", args->max_shapes, "At most");
   v->add_option("--cache,--timingCacheFile", args->cache, "Tactic cache (JSON lines), read and written");
   v->add_option("--cache-dir", args->cache_dir, "Folder of the tactic cache");
-  v->add_option("--tolerance", args->tolerance, "Relative L2 allowed against the reference")->capture_default_str();
-  v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str();
+  v->add_option("--tolerance", args->tolerance, "Relative L2 allowed against the reference")
+      ->capture_default_str()
+      ->check(at_least(0));
+  v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str()->check(at_least(0));
   v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)");
   v->add_flag("--no-verify", args->no_verify, "Skip the comparison; the engine says so and is not run without a flag");
   v->add_flag("--estimate", args->estimate, "Choose without measuring");
@@ -67,13 +93,20 @@ void add_run(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
   add_trusted_key(v, args->trusted_key);
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs by name (.npy for a single one)");
-  v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write");
+  v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write (.npy for a single one)");
   v->add_flag("--random-inputs", args->random_inputs, "Draw the inputs; integers below what they index");
-  v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
-  v->add_option("--repeat", args->repeat, "Run this often");
-  v->add_flag("--check-equal", args->check_equal, "With --repeat: every answer must equal the first, bit by bit");
-  v->add_option("--stream", args->stream, "Inputs with a leading axis of steps")->delimiter(',');
-  v->add_option("--carry", args->carry, "OUTPUT=INPUT: fed back from step to step")->delimiter(',');
+  v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
+  CLI::Option* repeat = v->add_option("--repeat", args->repeat, "Run this often")->check(at_least(1));
+  v->add_flag("--check-equal", args->check_equal, "With --repeat: every answer must equal the first, bit by bit")
+      ->needs(repeat);
+  CLI::Option* stream = v->add_option("--stream", args->stream, "Inputs with a leading axis of steps")
+                            ->delimiter(',')
+                            ->allow_extra_args(false)
+                            ->excludes(repeat);
+  v->add_option("--carry", args->carry, "OUTPUT=INPUT: fed back from step to step")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs(stream);
   v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
 
@@ -82,13 +115,15 @@ void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "bench", "Latency, throughput, memory, energy of an engine", args, run_bench, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
   add_trusted_key(v, args->trusted_key);
-  v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free");
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
-  v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
-  v->add_option("--duration", args->duration, "Seconds at least")->capture_default_str();
-  v->add_option("--iterations", args->iterations, "Runs at least")->capture_default_str();
-  v->add_option("--warmup", args->warm_up, "Seconds before counting")->capture_default_str();
+  v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
+  v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
+  v->add_option("--duration", args->duration, "Seconds at least")->capture_default_str()->check(at_least(0));
+  v->add_option("--iterations", args->iterations, "Runs at least")->capture_default_str()->check(at_least(1));
+  v->add_option("--warmup", args->warm_up, "Seconds before counting")->capture_default_str()->check(at_least(0));
   v->add_option("--place", args->place, "Country for the carbon factor (ISO code, or world)");
+  v->add_option("--max-spread", args->max_spread, "End with exit code 5 where p90 / median - 1 is above this")
+      ->check(at_least(0));
   v->add_flag("--samples", args->samples, "Put every latency into the JSON");
   v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
@@ -107,8 +142,8 @@ void add_compare(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("left", args->left, "Model (.onnx) or engine: the reference")->required();
   v->add_option("right", args->right, "Engine to judge")->required();
   v->add_option("--inputs", args->inputs, ".npz with the inputs; default: random");
-  v->add_option("--shapes", args->shapes, "Of random inputs: x=1x3x224x224,...");
-  v->add_option("--tolerance", args->tolerance, "Relative L2 allowed")->capture_default_str();
+  v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
+  v->add_option("--tolerance", args->tolerance, "Relative L2 allowed")->capture_default_str()->check(at_least(0));
   v->add_flag("--steps", args->steps, "Compare every tensor that both sides have, in order");
 }
 
@@ -116,11 +151,12 @@ void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<ProfileArgs>();
   CLI::App* v = add_verb(app, "profile", "Time of each step", args, run_profile, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
-  v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free");
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
-  v->add_option("--shapes", args->shapes, "Of random inputs");
-  v->add_option("--iterations", args->iterations, "Runs")->capture_default_str();
+  v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
+  v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
+  v->add_option("--iterations", args->iterations, "Runs")->capture_default_str()->check(at_least(1));
   v->add_option("--export", args->trace, "Write a trace for chrome://tracing or Perfetto");
+  v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
 
 void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
@@ -137,21 +173,73 @@ void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
 
   auto energy = std::make_shared<EnergyArgs>();
   v = add_verb(app, "energy", "Joules, kWh and CO2 of a year of requests", energy, run_energy, chosen);
-  v->add_option("--requests-a-day", energy->requests_a_day, "Requests a day")->required();
-  v->add_option("--joules", energy->joules, "Joules a request; or give --ms and --watts");
-  v->add_option("--ms", energy->milliseconds, "Milliseconds a request");
-  v->add_option("--watts", energy->watts, "Watts while it runs");
-  v->add_option("--place", energy->place, "Country of the grid (ISO code, or world)")->capture_default_str();
-  v->add_option("--grams-per-kwh", energy->grams_per_kwh, "Your own carbon factor");
-  v->add_option("--pue", energy->pue, "Power usage effectiveness of the building")->capture_default_str();
+  v->add_option("--requests-a-day", energy->requests_a_day, "Requests a day")->required()->check(at_least(0));
+  CLI::Option* joules = v->add_option("--joules", energy->joules, "Joules a request; or give --ms and --watts");
+  CLI::Option* ms = v->add_option("--ms", energy->milliseconds, "Milliseconds a request")->excludes(joules);
+  CLI::Option* watts = v->add_option("--watts", energy->watts, "Watts while it runs")->excludes(joules);
+  for (CLI::Option* option : {joules, ms, watts}) option->check(at_least(0));
+  CLI::Option* place = v->add_option("--place", energy->place, "Country of the grid (ISO code, or world)");
+  place->capture_default_str();
+  v->add_option("--grams-per-kwh", energy->grams_per_kwh, "Your own carbon factor")
+      ->check(at_least(0))
+      ->excludes(place);
+  v->add_option("--pue", energy->pue, "Power usage effectiveness of the building")
+      ->capture_default_str()
+      ->check(at_least(1));
 
   auto ops = std::make_shared<OpsArgs>();
   v = add_verb(app, "ops", "The operators", ops, run_ops, chosen);
-  v->add_flag("--markdown", ops->markdown, "As docs/ops.md");
+  v->add_flag("--markdown", ops->markdown, "As a Markdown table");
 
   add_verb(app, "doctor", "What this machine offers: instruction sets, meters, libraries", std::make_shared<Common>(),
            run_doctor, chosen);
   add_verb(app, "knobs", "The debug knobs", std::make_shared<Common>(), run_knobs, chosen);
+}
+
+bool is_verb(const CLI::App& app, const std::string& word) {
+  return !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == word; }).empty();
+}
+
+std::string verbs_of(const CLI::App& app) {
+  std::string text;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+    text += (text.empty() ? "" : ", ") + verb->get_name();
+  return text;
+}
+
+// What is wrong with the command line, in the user's words: CLI11 calls positionals by their flags.
+std::string usage_text(const CLI::App& app, const CLI::ParseError& problem) {
+  std::string text = problem.what();
+  if (problem.get_name() == "RequiredError") {
+    for (const auto& [flag, word] : {std::pair("--onnx ", "MODEL "), std::pair("--loadEngine ", "ENGINE ")}) {
+      if (text.starts_with(flag)) text = word + text.substr(std::string_view(flag).size());
+    }
+  }
+  const std::vector<const CLI::App*> verbs = app.get_subcommands([](const CLI::App* verb) { return verb->parsed(); });
+  if (verbs.empty()) return text;
+  const std::string name = verbs[0]->get_name();
+  return fmt::format("{}: {}; `millijoule help {}` lists the flags", name, text, name);
+}
+
+// What stdout still holds back is written here; nobody hears of it later.
+Result<int> with_stdout_flushed(Result<int> result) {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return result;
+  return error(ErrorCode::environment, "cannot write to stdout: {}", std::generic_category().message(errno));
+}
+
+Result<int> work(const std::function<Result<int>()>& verb) {
+  try {
+    return with_stdout_flushed(verb());
+  } catch (const std::bad_alloc&) {
+    return error(ErrorCode::environment, "out of memory; give smaller shapes, or more memory");
+  } catch (const std::system_error& problem) {  // of fmt::print
+    return error(ErrorCode::environment, "cannot write to stdout: {}", problem.code().message());
+  }
+}
+
+int complain(ErrorCode code, std::string_view text) {
+  std::fprintf(stderr, "millijoule: %.*s\n", static_cast<int>(text.size()), text.data());
+  return static_cast<int>(code);
 }
 
 }  // namespace
@@ -169,16 +257,26 @@ int main(int argc, char** argv) {
   add_profile(app, chosen);
   add_small_verbs(app, chosen);
 
-  std::vector<std::string> words = translate_trtexec({argv + 1, argv + argc});
+  Result<TrtexecLine> line = translate_trtexec({argv + 1, argv + argc});
+  if (!line.ok()) return complain(line.error().code, line.error().message);
+  for (const std::string& notice : line->notices) complain(ErrorCode::usage, notice);
+  std::vector<std::string>& words = line->words;
+  if (words.empty()) return complain(ErrorCode::usage, fmt::format("no verb; there are: {}", verbs_of(app)));
+  if (words[0] == "help") {  // help VERB is VERB --help
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  if (!words[0].starts_with("-") && !is_verb(app, words[0])) {
+    return complain(ErrorCode::usage, fmt::format("there is no verb '{}'; there are: {}", words[0], verbs_of(app)));
+  }
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
   try {
     app.parse(words);
   } catch (const CLI::ParseError& problem) {
-    const int code = app.exit(problem);
-    return code == 0 ? 0 : static_cast<int>(ErrorCode::usage);
+    if (problem.get_exit_code() != 0) return complain(ErrorCode::usage, usage_text(app, problem));
+    const Result<int> shown = work([&] { return Result<int>(app.exit(problem)); });
+    return shown.ok() ? *shown : complain(shown.error().code, shown.error().message);
   }
-  const Result<int> result = chosen();
-  if (result.ok()) return *result;
-  fmt::print(stderr, "millijoule: {}\n", result.error().message);
-  return static_cast<int>(result.error().code);
+  const Result<int> result = work(chosen);
+  return result.ok() ? *result : complain(result.error().code, result.error().message);
 }

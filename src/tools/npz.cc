@@ -3,6 +3,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/file.h"
@@ -147,6 +148,15 @@ Result<std::vector<std::byte>> contents(std::span<const std::byte> file, const E
   return out;
 }
 
+// The first byte that is no four-bit number, sign-extended; nothing where `want` has all eight bits.
+std::optional<int64_t> beyond_four_bits(const Tensor& bytes, DType want) {
+  if (want != DType::i4 && want != DType::u4) return std::nullopt;
+  const std::span<const uint8_t> data = bytes.data<uint8_t>();
+  const auto fits = [&](uint8_t x) { return x < 8 || (want == DType::u4 ? x < 16 : x >= 0xf8); };
+  const auto at = std::find_if_not(data.begin(), data.end(), fits);
+  return at == data.end() ? std::nullopt : std::optional<int64_t>(at - data.begin());
+}
+
 void put(std::string& out, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out += static_cast<char>((value >> (8 * i)) & 0xff);
 }
@@ -157,9 +167,13 @@ Result<Tensor> as_dtype(const NumpyArray& array, DType want, std::string_view na
   const Tensor& tensor = array.tensor;
   if (want == DType::none || tensor.dtype() == want) return tensor;
   if (array.raw && want != DType::boolean && storage_bytes(want) == storage_bytes(tensor.dtype())) {
+    if (const auto beyond = beyond_four_bits(tensor, want)) {
+      return model_error("{}: element {} is 0x{:02x}, which is no {}", name, *beyond,
+                         tensor.data<uint8_t>()[static_cast<size_t>(*beyond)], mj::name(want));
+    }
     return Tensor::view(want, tensor.dims(), tensor.raw(), std::make_shared<Tensor>(tensor));
   }
-  return model_error("'{}': got {}, expected {}", name, mj::name(tensor.dtype()), mj::name(want));
+  return model_error("{}: got {}, expected {}", name, mj::name(tensor.dtype()), mj::name(want));
 }
 
 Result<Npz> read_numpy(const std::string& path) {
@@ -174,7 +188,11 @@ Result<Npz> read_numpy(const std::string& path) {
   }
   const std::optional<std::vector<Entry>> entries = directory(file);
   if (!entries) return model_error("'{}' is neither an .npz nor an .npy file", path);
+  uint64_t left = file.size();
   for (const Entry& entry : *entries) {
+    // Entries that share their bytes would let a small file ask for any amount of memory.
+    if (entry.packed > left) return model_error("{}: entry '{}' is cut off, or overlaps another", path, entry.name);
+    left -= entry.packed;
     Result<std::vector<std::byte>> bytes = contents(file, entry);
     if (!bytes.ok()) return bytes.error().in(path);
     std::string name = entry.name;
@@ -185,6 +203,17 @@ Result<Npz> read_numpy(const std::string& path) {
       return model_error("{}: two arrays named '{}'", path, name);
   }
   return npz;
+}
+
+Result<void> write_numpy(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& arrays) {
+  if (!path.ends_with(".npy")) return write_npz(path, arrays);
+  if (arrays.size() != 1) {
+    return error(ErrorCode::usage, "'{}': an .npy holds one array, there are {}; name an .npz", path, arrays.size());
+  }
+  const std::string header = npy_header(arrays[0].second);
+  const std::vector<std::byte> elements = npy_elements(arrays[0].second);
+  const std::span<const std::byte> pieces[] = {std::as_bytes(std::span(header)), elements};
+  return write_file_atomically(path, pieces);
 }
 
 Result<void> write_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& arrays) {

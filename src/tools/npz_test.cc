@@ -124,7 +124,7 @@ TEST_F(NpzTest, TypesNumpyLacksTravelAsRawBytes) {
 
 TEST_F(NpzTest, OnlyRawArraysChangeType) {
   const NumpyArray array{Tensor::zeros(DType::i32, {1}), false};
-  EXPECT_EQ(as_dtype(array, DType::f32, "x").error().message, "'x': got i32, expected f32");
+  EXPECT_EQ(as_dtype(array, DType::f32, "x").error().message, "x: got i32, expected f32");
   EXPECT_TRUE(as_dtype(array, DType::none, "x").ok());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "import/rows.h"
 #include "ops/op.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
@@ -32,7 +33,14 @@ Result<int> run_ops(const OpsArgs& args) {
     rows.push_back(
         {{"name", info->name}, {"onnx", onnx_names(*info)}, {"fields", fields(*info)}, {"pointwise", info->pointwise}});
   }
-  MJ_TRY(write_json(args.common, {{"schema", "millijoule.ops/1"}, {"ops", rows}}));
+  nlohmann::ordered_json imported = nlohmann::ordered_json::array();
+  for (const OnnxName& name : onnx::irregular_names()) {
+    const std::string text = fmt::format("{} ({})", name.name, name.since);
+    say(args.common, args.markdown ? fmt::format("| made of these | | {} |", text)
+                                   : fmt::format("{:<22} {}", "made of these", text));
+    imported.push_back(text);
+  }
+  MJ_TRY(write_json(args.common, {{"schema", "millijoule.ops/1"}, {"ops", rows}, {"made_of_ops", imported}}));
   return 0;
 }
 

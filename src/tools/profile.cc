@@ -53,23 +53,21 @@ Result<void> write_trace(const std::string& path, const Program& program, const 
 Result<int> run_profile(const ProfileArgs& args) {
   EngineOptions options;
   options.threads = threads_of(args.common);
-  options.allow_unverified = true;
+  options.allow_unverified = args.allow_unverified;
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
-  Result<std::vector<Tensor>> inputs =
-      args.inputs.empty() ? make_inputs(engine->file().manifest, args.shapes, args.batch, args.common.seed)
-                          : read_inputs(args.inputs, engine->inputs());
-  if (!inputs.ok()) return inputs.error();
+  MJ_ASSIGN(const std::vector<Tensor> inputs,
+            inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));
   const Plan& plan = engine->program().plan();
   std::vector<std::vector<double>> seconds(plan.steps.size());
   std::vector<std::string> shapes(plan.steps.size());
   std::vector<Tensor> outputs;
-  MJ_TRY(engine->run(*inputs, outputs));
+  MJ_TRY(engine->run(inputs, outputs));
   RunOptions run;
   run.observer = [&](size_t step, double time, std::span<const TensorRef> out) {
     seconds[step].push_back(time);
     if (!out.empty()) shapes[step] = dims_text({out[0].dims.begin(), out[0].dims.end()});
   };
-  for (int i = 0; i < std::max(1, args.iterations); ++i) MJ_TRY(engine->run(*inputs, outputs, run));
+  for (int i = 0; i < args.iterations; ++i) MJ_TRY(engine->run(inputs, outputs, run));
 
   std::vector<double> medians;
   for (const std::vector<double>& times : seconds) medians.push_back(times.empty() ? 0 : statistics(times).median);

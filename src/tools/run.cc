@@ -59,7 +59,7 @@ struct Runs {
 
 Result<Runs> run_repeated(Engine& engine, const RunVerbArgs& args, const std::vector<Tensor>& inputs) {
   Runs runs;
-  for (int i = 0; i < std::max(1, args.repeat); ++i) {
+  for (int i = 0; i < args.repeat; ++i) {
     std::vector<Tensor> outputs;
     const auto start = Clock::now();
     MJ_TRY(engine.run(inputs, outputs));
@@ -139,13 +139,11 @@ Result<int> run_run(const RunVerbArgs& args) {
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = ms_since(start);
   MJ_ASSIGN(const std::vector<size_t> streamed, streamed_inputs(*engine, args));
-  Result<std::vector<Tensor>> inputs = args.random_inputs
-                                           ? make_inputs(engine->file().manifest, args.shapes, 0, args.common.seed)
-                                           : read_inputs(args.inputs, engine->inputs());
-  if (!inputs.ok()) return inputs.error();
+  MJ_ASSIGN(const std::vector<Tensor> inputs,
+            inputs_of(engine->file().manifest, {args.inputs, args.shapes}, args.common.seed));
   const auto first = Clock::now();
   Result<Runs> runs =
-      streamed.empty() ? run_repeated(*engine, args, *inputs) : run_stream(*engine, args, *inputs, streamed);
+      streamed.empty() ? run_repeated(*engine, args, inputs) : run_stream(*engine, args, inputs, streamed);
   if (!runs.ok()) return runs.error();
   const double first_answer_ms =
       load_ms + (streamed.empty() && args.repeat <= 1 ? ms_since(first) : runs->milliseconds[0]);
@@ -155,7 +153,7 @@ Result<int> run_run(const RunVerbArgs& args) {
     for (auto& array : to_arrays(engine->outputs()[i], runs->outputs[i])) named.push_back(std::move(array));
     say(args.common, fmt::format("{}: {}", engine->outputs()[i].name, to_string(runs->outputs[i], 6)));
   }
-  if (!args.outputs.empty()) MJ_TRY(write_npz(args.outputs, named));
+  if (!args.outputs.empty()) MJ_TRY(write_numpy(args.outputs, named));
   MJ_TRY(write_json(args.common, {{"schema", "millijoule.run/1"},
                                   {"environment", environment(engine->pool().threads())},
                                   {"results",

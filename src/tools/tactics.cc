@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/knobs.h"
 #include "compile/compile.h"
 #include "engine/format/engine_file.h"
 #include "kernels/onednn/run_module.h"
@@ -78,6 +79,8 @@ Result<int> run_tactics(const TacticsArgs& args) {
     options.target.isa = detect_isa();
     options.target.threads = threads_of(args.common);
     options.target.onednn = onednn::library_version();
+    options.tune.forced = knob(Knob::tactic).value_or("");
+    MJ_TRY(check_forced(options.tune.forced));
     options.verify = false;
     MJ_ASSIGN(Compiled compiled, compile(args.path, options));
     manifest = std::move(compiled.manifest);

@@ -6,10 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+
 namespace mj {
 
-// Words without a verb that begin with --onnx become `compile`, with --loadEngine become `bench`; the flags that mean
-// the same here under another name are renamed. Other words stay as they are.
-std::vector<std::string> translate_trtexec(std::vector<std::string> words);
+struct TrtexecLine {
+  std::vector<std::string> words;
+  std::vector<std::string> notices;  // what was left out, and why
+};
+
+// Words without a verb that name a model (--onnx) become `compile`, an engine (--loadEngine) `bench`; the flags that
+// mean the same here under another name are renamed, those without a meaning here left out with a notice. Those that
+// another verb serves are an error that names it. Other words stay as they are.
+Result<TrtexecLine> translate_trtexec(std::vector<std::string> words);
 
 }  // namespace mj

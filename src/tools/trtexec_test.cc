@@ -8,29 +8,51 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+Words words_of(const Words& line) { return translate_trtexec(line)->words; }
+
 TEST(Trtexec, OurOwnLinesStay) {
   for (const Words& words :
        {Words{}, Words{"compile", "m.onnx", "-o", "m.engine"}, Words{"--version"}, Words{"--help"}}) {
-    EXPECT_EQ(translate_trtexec(words), words);
+    EXPECT_EQ(words_of(words), words);
   }
 }
 
 TEST(Trtexec, ABuildingLineCompiles) {
-  EXPECT_EQ(translate_trtexec({"--onnx=m.onnx", "--saveEngine=m.engine", "--fp16", "--verbose"}),
+  EXPECT_EQ(words_of({"--onnx=m.onnx", "--saveEngine=m.engine", "--fp16", "--verbose"}),
             (Words{"compile", "--onnx=m.onnx", "--saveEngine=m.engine", "--precision=fp16", "-v"}));
-  EXPECT_EQ(translate_trtexec({"--onnx=m.onnx"}), (Words{"compile", "--onnx=m.onnx", "--saveEngine=model.engine"}));
+  EXPECT_EQ(words_of({"--onnx=m.onnx"}), (Words{"compile", "--onnx=m.onnx", "--saveEngine=model.engine"}));
 }
 
 TEST(Trtexec, ShapesOfABuildAreAProfile) {
-  EXPECT_EQ(translate_trtexec({"--onnx=m.onnx", "--saveEngine=m.engine", "--minShapes=x:1x3", "--maxShapes=x:8x3"}),
+  EXPECT_EQ(words_of({"--onnx=m.onnx", "--saveEngine=m.engine", "--minShapes=x:1x3", "--maxShapes=x:8x3"}),
             (Words{"compile", "--onnx=m.onnx", "--saveEngine=m.engine", "--minShapes=x:1x3", "--maxShapes=x:8x3"}));
-  EXPECT_EQ(translate_trtexec({"--onnx=m.onnx", "--saveEngine=m.engine", "--shapes=x:1x3"}),
+  EXPECT_EQ(words_of({"--onnx=m.onnx", "--saveEngine=m.engine", "--shapes=x:1x3"}),
             (Words{"compile", "--onnx=m.onnx", "--saveEngine=m.engine", "--optShapes=x:1x3"}));
 }
 
 TEST(Trtexec, ALoadingLineBenches) {
-  EXPECT_EQ(translate_trtexec({"--loadEngine=m.engine", "--warmUp=500", "--avgRuns=20", "--shapes=x:1x3"}),
+  EXPECT_EQ(words_of({"--loadEngine=m.engine", "--warmUp=500", "--iterations=20", "--shapes=x:1x3"}),
             (Words{"bench", "--loadEngine=m.engine", "--warmup=0.500000", "--iterations=20", "--shapes=x:1x3"}));
+  EXPECT_EQ(words_of({"--loadEngine=m.engine", "--exportTimes=t.json", "--warmUp=soon"}),
+            (Words{"bench", "--loadEngine=m.engine", "--samples", "--json=t.json", "--warmup=soon"}));
+}
+
+TEST(Trtexec, WhatHasNoMeaningHereIsLeftOutAndSaid) {
+  const TrtexecLine build = *translate_trtexec(
+      {"--skipInference", "--onnx=m.onnx", "--saveEngine=m", "--memPoolSize=workspace:9", "--duration=3"});
+  EXPECT_EQ(build.words, (Words{"compile", "--onnx=m.onnx", "--saveEngine=m"}));
+  EXPECT_EQ(build.notices, (Words{"--skipInference has nothing to do here", "--memPoolSize has nothing to do here",
+                                  "--duration is for `millijoule bench ENGINE`, which this line does not run"}));
+  EXPECT_EQ(words_of({"--loadEngine=m", "--device=0", "--avgRuns=10", "--percentile=99"}),
+            (Words{"bench", "--loadEngine=m"}));
+}
+
+TEST(Trtexec, WhatAnotherVerbServesIsNamed) {
+  const auto profile = translate_trtexec({"--loadEngine=m", "--dumpProfile"});
+  EXPECT_EQ(profile.error().message, "--dumpProfile: use `millijoule profile ENGINE`");
+  EXPECT_EQ(profile.error().code, ErrorCode::usage);
+  EXPECT_EQ(translate_trtexec({"--loadEngine=m", "--loadInputs=x:x.bin"}).error().message,
+            "--loadInputs: 'x:x.bin' is NAME:FILE; give one .npz with all inputs by name");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ struct BenchArgs {
   int64_t batch = 0;
   double duration = 3, warm_up = 0.2;
   int iterations = 10;
+  std::optional<double> max_spread;  // of latencies: p90 / median - 1
   bool allow_unverified = false, samples = false;
 };
 
@@ -64,6 +66,7 @@ struct ProfileArgs {
   std::string engine, inputs, shapes, trace;
   int64_t batch = 0;
   int iterations = 50;
+  bool allow_unverified = false;
 };
 
 struct TacticsArgs {
@@ -78,9 +81,10 @@ struct ExplainArgs {
 
 struct EnergyArgs {
   Common common;
-  double requests_a_day = 0, milliseconds = 0, watts = 0, joules = 0;
+  double requests_a_day = 0;
+  std::optional<double> milliseconds, watts, joules, grams_per_kwh;
   std::string place = "world";
-  double grams_per_kwh = 0, pue = 1.0;
+  double pue = 1.0;
 };
 
 struct OpsArgs {

@@ -67,6 +67,10 @@ Result<TacticCache> TacticCache::read(const std::string& path) {
     if (auto entry = from_line(text.substr(at, end - at))) cache.entries_.insert_or_assign(entry->first, entry->second);
     at = end + 1;
   }
+  // Writing would replace somebody's file of another kind.
+  if (cache.entries_.empty() && text.find_first_not_of(" \n") != std::string::npos) {
+    return error(ErrorCode::usage, "'{}' is not a tactic cache; name another file, or delete it", path);
+  }
   return cache;
 }
 

@@ -73,6 +73,15 @@ TEST_F(CacheTest, MergesByConcatenation) {
   EXPECT_EQ(merged.find("a")->config, "newer");  // the later line wins
 }
 
+TEST_F(CacheTest, AFileOfAnotherKindIsRefused) {
+  write("\n");
+  EXPECT_TRUE(TacticCache::read(path_).ok());
+  write("\x08\x07 an ONNX model, say\n{}\n");
+  const Result<TacticCache> read = TacticCache::read(path_);
+  ASSERT_FALSE(read.ok());
+  EXPECT_NE(read.error().message.find("is not a tactic cache"), std::string::npos);
+}
+
 TEST_F(CacheTest, LinesItDoesNotUnderstandAreMisses) {
   TacticCache cache;
   cache.put("good", example());
