@@ -6,6 +6,9 @@
 set -eu
 . scripts/common.sh
 [ $# -gt 0 ] || set -- checks unit e2e aarch64 tsan
+for stage in "$@"; do
+  case $stage in checks | unit | e2e | aarch64 | asan | tsan) ;; *) die "no test stage '$stage'" ;; esac
+done
 results=$PWD/build/test-results
 rm -rf "$results"
 need build
@@ -66,7 +69,6 @@ for stage in "$@"; do
       ctests tsan tsan mj_threads_tests -L threads --timeout 1500
       runner=
       ;;
-    *) die "no test stage '$stage'" ;;
   esac
 done
 exec python3 scripts/tally.py "$results" "$@"
