@@ -132,6 +132,7 @@ Result<NumpyArray> parse_npy(std::span<const std::byte> bytes, std::string_view 
     return bad("the header does not name descr, fortran_order and shape");
   const std::optional<std::vector<int64_t>> dims = parse_shape(*shape);
   if (!dims) return bad(fmt::format("shape {} is not a tuple of sizes", *shape));
+  if (descr->front() != '\'' && descr->front() != '"') return bad("its elements are records; save plain numbers");
   const std::string_view type = descr->substr(1, descr->size() - 2);
   if (type == "|O") return bad("holds Python objects; save plain numbers or unicode strings");
 

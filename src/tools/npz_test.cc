@@ -179,6 +179,10 @@ TEST(Npy, RefusesWhatItCannotRead) {
             "array 'x': holds Python objects; save plain numbers or unicode strings");
   EXPECT_EQ(parsed(npy(">f4", "(1,)", "1234")), "array 'x': type >f4 has no equal here");
   EXPECT_EQ(parsed(npy("<c8", "(1,)", "12345678")), "array 'x': type <c8 has no equal here");
+  std::string records = npy("<f4", "(1,)", "1234");
+  records.replace(records.find("'<f4'"), 5, "[('a', '<f4')]");
+  records[8] = static_cast<char>(records[8] + 9);  // the header's length
+  EXPECT_NE(parsed(records).find("its elements are records"), std::string::npos) << parsed(records);
   EXPECT_EQ(parsed(npy("<f4", "(2,)", "1234")), "array 'x': 4 bytes of elements do not fit shape (2,)");
   EXPECT_EQ(parsed(npy("<f4", "(-1,)", "1234")), "array 'x': shape (-1,) is not a tuple of sizes");
   EXPECT_EQ(parsed(npy("|b1", "(2,)", "\x01\x02")), "array 'x': a bool is neither 0 nor 1");
