@@ -22,7 +22,7 @@ struct Side {
   std::shared_ptr<const void> owner;
 };
 
-Result<Side> open_side(const std::string& path) {
+Result<Side> open_side(const std::string& path, const std::string& trusted_key) {
   Side side;
   if (path.ends_with(".onnx")) {
     MJ_ASSIGN(const Model model, import_onnx(path));
@@ -39,6 +39,7 @@ Result<Side> open_side(const std::string& path) {
   }
   EngineOptions options;
   options.allow_unverified = true;
+  MJ_ASSIGN(options.read, read_options(trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(path, options));
   side.manifest.inputs = engine->inputs();
   side.manifest.outputs = engine->outputs();
@@ -92,8 +93,8 @@ Result<void> same_ports(const CompareArgs& args, const std::vector<Port>& a, con
 }  // namespace
 
 Result<int> run_compare(const CompareArgs& args) {
-  MJ_ASSIGN(const Side left, open_side(args.left));
-  MJ_ASSIGN(const Side right, open_side(args.right));
+  MJ_ASSIGN(const Side left, open_side(args.left, args.trusted_key));
+  MJ_ASSIGN(const Side right, open_side(args.right, args.trusted_key));
   MJ_TRY(same_ports(args, left.manifest.inputs, right.manifest.inputs, "inputs"));
   MJ_TRY(same_ports(args, left.manifest.outputs, right.manifest.outputs, "outputs"));
   MJ_ASSIGN(const std::vector<Tensor> inputs, inputs_of(right.manifest, {args.inputs, args.shapes}, args.common.seed));

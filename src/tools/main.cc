@@ -141,6 +141,7 @@ void add_compare(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "compare", "Model against engine, or engine against engine", args, run_compare, chosen);
   v->add_option("left", args->left, "Model (.onnx) or engine: the reference")->required();
   v->add_option("right", args->right, "Engine to judge")->required();
+  add_trusted_key(v, args->trusted_key);
   v->add_option("--inputs", args->inputs, ".npz with the inputs; default: random");
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   v->add_option("--tolerance", args->tolerance, "Relative L2 allowed")->capture_default_str()->check(at_least(0));
@@ -151,6 +152,7 @@ void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<ProfileArgs>();
   CLI::App* v = add_verb(app, "profile", "Time of each step", args, run_profile, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
+  add_trusted_key(v, args->trusted_key);
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");

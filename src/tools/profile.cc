@@ -54,6 +54,7 @@ Result<int> run_profile(const ProfileArgs& args) {
   EngineOptions options;
   options.threads = threads_of(args.common);
   options.allow_unverified = args.allow_unverified;
+  MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   MJ_ASSIGN(const std::vector<Tensor> inputs,
             inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));

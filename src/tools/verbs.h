@@ -56,14 +56,14 @@ struct InspectArgs {
 
 struct CompareArgs {
   Common common;
-  std::string left, right, inputs, shapes;
+  std::string left, right, inputs, shapes, trusted_key;
   double tolerance = 1e-4;
   bool steps = false;
 };
 
 struct ProfileArgs {
   Common common;
-  std::string engine, inputs, shapes, trace;
+  std::string engine, inputs, shapes, trace, trusted_key;
   int64_t batch = 0;
   int iterations = 50;
   bool allow_unverified = false;

@@ -43,7 +43,8 @@ def test_an_engine_that_nobody_trusted_signed_is_refused(bench):
         subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
         subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", f"{key}.pub"], check=True)
     engine = bench.compile(model_of(SMALL), "--sign", keys[0])
-    for verb in (["inspect"], ["run", "--random-inputs"], ["bench", "--duration", "0.01", "--iterations", "1"]):
+    for verb in (["inspect"], ["run", "--random-inputs"], ["bench", "--duration", "0.01", "--iterations", "1"],
+                 ["profile", "--iterations", "1"], ["compare", bench.folder / "model.onnx"]):
         mjlib.millijoule(*verb, engine, "--trusted-key", f"{keys[0]}.pub")
         done = mjlib.millijoule(*verb, engine, "--trusted-key", f"{keys[1]}.pub", check=False)
         assert done.returncode == 1 and "not among the 1 trusted ones" in done.stderr
