@@ -8,7 +8,9 @@
 
 #include "base/machine.h"
 #include "compile/samples.h"
+#include "compile/shaken.h"
 #include "compile/verify.h"
+#include "compile/written.h"
 #include "engine/build/lower.h"
 #include "runtime/layout.h"
 
@@ -212,8 +214,13 @@ class Compilation {
   Result<void> verify_against_oracle() {
     progress("verify", 0.6);
     Stopwatch watch(report_.verify_seconds);
-    MJ_ASSIGN(Plan oracle_plan, mj::oracle_plan(model_));
-    MJ_ASSIGN(auto oracle, Program::make(std::make_shared<const Plan>(std::move(oracle_plan)), options_.target.isa));
+    MJ_ASSIGN(const Written written, with_written(model_.graph));
+    MJ_ASSIGN(Plan plan, lower(written.graph, choose_reference));
+    if (written.rounds_maths) {
+      auto other = std::make_shared<const Plan>(shaken(plan, options_.seed));
+      MJ_ASSIGN(shaken_, Program::make(std::move(other), options_.target.isa));
+    }
+    MJ_ASSIGN(auto oracle, Program::make(std::make_shared<const Plan>(std::move(plan)), options_.target.isa));
     MJ_ASSIGN(auto program, Program::make(plan_, options_.target.isa));
     Programs programs = {std::move(program)};
     if (has_alternatives(*plan_)) {
@@ -228,6 +235,7 @@ class Compilation {
       MJ_ASSIGN(const std::vector<Tensor> inputs, sample(in));
       Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
       if (!want.ok()) return want.error().in(fmt::format("sample {}", verified_samples_));
+      MJ_TRY(check_written(written, *want));
       MJ_TRY(judge(programs, inputs, *want));
     }
     if (!options_.samples.empty()) return {};
@@ -238,7 +246,8 @@ class Compilation {
         const Bindings small = within(sizes(model_.graph, batch, length), profile_);
         if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
         MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
-        const Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
+        Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
+        if (want.ok()) MJ_TRY(check_written(written, *want));
         if (want.ok() && !all_empty(*want)) return judge(programs, inputs, *want);
         if (tried.empty()) {
           why_unverified_ = want.ok() ? "on small inputs the model has no output to compare" : want.error().message;
@@ -252,19 +261,35 @@ class Compilation {
   // The plan as chosen and, if libraries serve it, by its alternatives alone.
   using Programs = std::vector<std::shared_ptr<const Program>>;
 
+  // What each output may be off, given the oracle's.
+  Result<std::vector<double>> allowed(std::span<const Tensor> inputs, std::span<const Tensor> want) {
+    std::vector<double> allowed(want.size(), options_.tolerance);
+    if (!shaken_) return allowed;
+    MJ_ASSIGN(std::vector<Tensor> other, run_once(shaken_, pool_, inputs, false));
+    other.resize(want.size());
+    const Comparison apart = compare_outputs(other, want);
+    for (size_t k = 0; k < allowed.size(); ++k) {
+      // Outputs of bytes have no distance: those must be equal as ever.
+      if (std::isfinite(apart.errors[k])) allowed[k] = std::max(allowed[k], 2 * apart.errors[k]);
+    }
+    return allowed;
+  }
+
   // Runs them on inputs for which the oracle's outputs are known; an error when they differ by more than allowed.
   Result<void> judge(const Programs& programs, std::span<const Tensor> inputs, std::span<const Tensor> want) {
     progress("verify", 0.8);
+    MJ_ASSIGN(const std::vector<double> limits, allowed(inputs, want));
+    for (double limit : limits) tolerance_ = std::max(tolerance_, limit);
     for (size_t p = 0; p < programs.size(); ++p) {
       MJ_ASSIGN(const std::vector<Tensor> got, run_once(programs[p], pool_, inputs, true));
       const Comparison comparison = compare_outputs(got, want);
       for (size_t k = 0; k < comparison.errors.size(); ++k) {
-        if (comparison.errors[k] <= options_.tolerance) continue;
+        if (comparison.errors[k] <= limits[k]) continue;
         return model_error(
             "output '{}' differs from the reference by {:.3g} relative L2 on sample {}{}, allowed is {:.3g}; no engine "
             "was written. `millijoule compare MODEL ENGINE` finds the step; MJ_PASSES=-name switches a pass off",
             model_.graph.value(model_.graph.outputs[k]).name, comparison.errors[k], verified_samples_,
-            p ? " by own rows in place of the libraries'" : "", options_.tolerance);
+            p ? " by own rows in place of the libraries'" : "", limits[k]);
       }
       worst_ = std::max(worst_, comparison.worst);
     }
@@ -293,7 +318,7 @@ class Compilation {
       target.verification.reference += ", with its libraries and by own rows in their place";
     }
     target.verification.max_error = worst_;
-    target.verification.tolerance = options_.tolerance;
+    target.verification.tolerance = std::max(tolerance_, options_.tolerance);
     target.plan = *plan_;
     manifest.targets.push_back(std::move(target));
 
@@ -318,14 +343,19 @@ class Compilation {
   Graph graph_;
   std::shared_ptr<const Plan> plan_;
   CompileReport report_;
-  double worst_ = 0;
+  std::shared_ptr<const Program> shaken_;  // the oracle's yardstick, where one is needed
+  double worst_ = 0, tolerance_ = 0;
   int verified_samples_ = 0;
   std::string why_unverified_;
 };
 
 }  // namespace
 
-Result<Plan> oracle_plan(const Model& model) { return lower(model.graph, choose_reference); }
+Result<Plan> oracle_plan(const Model& model) {
+  Graph graph = model.graph;
+  MJ_TRY(define_quantized(graph, {}));
+  return lower(graph, choose_reference);
+}
 
 Result<Compiled> compile(const std::string& model_path, const CompileOptions& options) {
   constexpr std::array<std::string_view, 7> kToCome = {"tf32", "fp16", "bf16", "fp8", "int8", "int4", "auto"};

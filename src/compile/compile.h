@@ -40,7 +40,8 @@ struct CompileOptions {
   ProfileShapes profile_shapes;       // the same by the shapes of inputs
   uint64_t seed = 1;
   bool verify = true;
-  double tolerance = 1e-4;   // relative L2 of each output against the oracle
+  // Relative L2 of each output against the oracle; more where the oracle itself is that unsure (shaken.h).
+  double tolerance = 1e-4;
   TuneOptions tune;          // target, opt and default_size are filled in from above
   std::string cache_path;    // of the tactic cache; empty: none is kept
   std::string options_text;  // for the provenance
@@ -65,7 +66,7 @@ struct Compiled {
 // write).
 Result<Compiled> compile(const std::string& model_path, const CompileOptions& options);
 
-// The plan of the oracle: the imported graph, reference rows, no passes.
+// The plan of the oracle: the imported graph, reference rows, no passes but the one that defines quantized maths.
 Result<Plan> oracle_plan(const Model& model);
 
 }  // namespace mj

@@ -8,6 +8,8 @@
 
 namespace mj {
 
+Stage integers() { return {.name = "integers", .passes = {sink_dequantize(), recognize_quantized()}, .rounds = 8}; }
+
 Stage canonicalize() {
   return {.name = "canonicalize",
           .passes = {infer_shapes(), fold_constants(), specialise_if(), fold_shapes(), gather_to_slice(),
@@ -71,7 +73,13 @@ Result<void> check_pass_names() {
 
 }  // namespace
 
-std::vector<Stage> pipeline() { return {canonicalize(), simplify(), recognize(), merge(), layout(), fuse()}; }
+std::vector<Stage> pipeline() {
+  return {integers(), canonicalize(), simplify(), recognize(), merge(), layout(), fuse()};
+}
+
+Result<void> define_quantized(Graph& graph, const PassContext& context) {
+  return run_stage(graph, integers(), context);
+}
 
 Result<void> optimize(Graph& graph, const PassContext& context) {
   MJ_TRY(check_pass_names());

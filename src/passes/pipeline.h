@@ -8,6 +8,7 @@
 
 namespace mj {
 
+Stage integers();      // Q/DQ regions become the integer maths that they mean
 Stage canonicalize();  // shapes become symbols, constants are folded: no shape arithmetic is left to run
 Stage simplify();      // algebra; what cancels goes, constant scales and batch norms sink into weights
 Stage recognize();     // spellings of known operators become them
@@ -17,6 +18,8 @@ Stage fuse();          // pointwise maths joins what makes its operands
 
 std::vector<Stage> pipeline();
 
+// The first stage alone: the graph that an oracle runs. Where rounding falls is part of what it says.
+Result<void> define_quantized(Graph& graph, const PassContext& context);
 // Runs the whole pipeline.
 Result<void> optimize(Graph& graph, const PassContext& context);
 

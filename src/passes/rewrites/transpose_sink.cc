@@ -32,9 +32,12 @@ using Perm = std::vector<int64_t>;
 int64_t wrapped(int64_t axis, size_t rank) { return axis < 0 ? axis + static_cast<int64_t>(rank) : axis; }
 
 bool is_reduction(const Node& node) {
-  return node.op && node.op.name().starts_with("reduce_") && has_field(node.op, "axes") &&
-         has_field(node.op, "keepdims");
+  return node.op && (node.op.name().starts_with("reduce_") || node.is("quantized_mean")) &&
+         has_field(node.op, "axes") && has_field(node.op, "keepdims");
 }
+
+// Element by element, with operands that broadcast.
+bool is_elementwise(const Node& node) { return node.op.info().pointwise || node.is("quantized_add"); }
 
 bool keeps_last(const Perm& perm) { return !perm.empty() && perm.back() + 1 == std::ssize(perm); }
 
@@ -48,7 +51,8 @@ bool works_on_rows(const Graph& graph, const Node& node) {
     const int64_t axis = node.op.get_if<LayerNorm>()->axis;
     return (axis == -1 || axis + 1 == graph.type(node.inputs[0]).rank()) && row(1) && row(2);
   }
-  return node.is("matmul") && graph.value(node.inputs[1]).is_constant() && graph.type(node.inputs[1]).rank() == 2;
+  return (node.is("matmul") || node.is("quantized_matmul")) && graph.value(node.inputs[1]).is_constant() &&
+         graph.type(node.inputs[1]).rank() == 2;
 }
 
 // May `transposed`, by `perm`, sink through its user?
@@ -59,7 +63,7 @@ bool sinkable(const Graph& graph, const Node& node, ValueId transposed, const Pe
   constexpr std::array<std::string_view, 8> kOps{"transpose", "concat", "slice_to",        "split",
                                                  "pad",       "resize", "quantize_linear", "dequantize_linear"};
   if (!node.op || !node.epilogue.empty()) return false;
-  return node.op.info().pointwise || is_reduction(node) || node.op.name().ends_with("softmax") ||
+  return is_elementwise(node) || is_reduction(node) || node.op.name().ends_with("softmax") ||
          std::find(kOps.begin(), kOps.end(), node.op.name()) != kOps.end();
 }
 
@@ -153,7 +157,9 @@ Outcome through_reduction(Graph& graph, const Node& node, const Perm& perm) {
   if (axes.empty()) return "it names no axes";
   std::sort(mapped.begin(), mapped.end());
   const bool keeps = field_of<bool>(node.op, "keepdims");
-  const ValueId result = graph.add1(with_field(node.op, "axes", mapped), {below(graph, node.inputs[0])});
+  std::vector<ValueId> inputs = node.inputs;
+  inputs[0] = below(graph, inputs[0]);
+  const ValueId result = graph.add1(with_field(node.op, "axes", mapped), inputs);
   if (keeps) return graph.add1(Transpose{perm}, {result});
   Perm rest;
   for (size_t d = 0; d < rank; ++d) {
@@ -228,7 +234,7 @@ Outcome through_quantize(Graph& graph, const Node& node, const Perm& perm) {
 Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());  // adding nodes moves the original
   if (!node.op || !node.epilogue.empty() || node.inputs.empty() || node.is("transpose")) return Outcome::no();
-  if (node.op.info().pointwise) return through_pointwise(graph, m, node);
+  if (is_elementwise(node)) return through_pointwise(graph, m, node);
   const std::optional<Perm> perm = sinking(graph, node.inputs[0]);
   if (!perm) return Outcome::no();
   if (works_on_rows(graph, node)) {
