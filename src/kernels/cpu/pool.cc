@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/cpu/block.h"
+#include "kernels/cpu/bytes.h"
 #include "kernels/cpu/microkernels.h"
 
 namespace mj::cpu {
@@ -118,6 +119,37 @@ void pool(ThreadPool& threads, Isa isa, const PoolShape& s, const float* x, floa
       const int64_t begin = ((n * rows + row) * width + i) * s.channels + c.begin;
       pool_nhwc(kernels, s, window_taps(s, row / s.out[1], row % s.out[1], i), image, c.end - c.begin, y + begin);
       finished(y + begin, begin, c.end - c.begin);
+    }
+  });
+}
+
+void max_pool_bytes(ThreadPool& threads, Isa isa, const PoolShape& s, const void* x, bool is_signed, void* y) {
+  const int64_t in_size = s.in[0] * s.in[1] * s.in[2], width = s.out[2], rows = s.out[0] * s.out[1];
+  if (s.n * s.channels * rows * width == 0) return;
+  const ByteKernels& kernels = byte_kernels(isa);
+  threads.run(s.n * rows, [&](int64_t task, int) {
+    const int64_t row = task % rows, n = task / rows;
+    const char* image = static_cast<const char*>(x) + n * in_size * s.channels;
+    for (int64_t i = 0; i < width; ++i) {
+      char* out = static_cast<char*>(y) + (task * width + i) * s.channels;
+      constexpr int64_t kBatch = 64;
+      const void* taps[kBatch];
+      int64_t count = 0;
+      bool any = false;
+      for_each_tap(s, window_taps(s, row / s.out[1], row % s.out[1], i), [&](int64_t pixel) {
+        if (count == kBatch) {
+          kernels.max_rows(taps, is_signed, count, s.channels, out);
+          taps[0] = out;
+          count = 1;
+        }
+        taps[count++] = image + pixel * s.channels;
+        any = true;
+      });
+      if (any) {
+        kernels.max_rows(taps, is_signed, count, s.channels, out);
+      } else {
+        std::fill_n(out, s.channels, static_cast<char>(is_signed ? -128 : 0));
+      }
     }
   });
 }

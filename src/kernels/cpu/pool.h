@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// fp32 max and average pooling over windows of up to three spatial dims, in both layouts.
+// Max and average pooling over windows of up to three spatial dims, in both layouts.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,8 @@ struct PoolShape {
 // thread.
 void pool(ThreadPool& threads, Isa isa, const PoolShape& s, const float* x, float* y,
           FunctionRef<void(float* values, int64_t begin, int64_t n)> finished);
+
+// The same for maxima of bytes (i8 if is_signed, else u8), channels_last. An empty window gives the lowest byte.
+void max_pool_bytes(ThreadPool& threads, Isa isa, const PoolShape& s, const void* x, bool is_signed, void* y);
 
 }  // namespace mj::cpu

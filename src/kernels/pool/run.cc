@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // pool_f32: max_pool and average_pool in both layouts.
 #include "kernels/cpu/body_epilogue.h"
-#include "kernels/cpu/pool.h"
 #include "kernels/kernel.h"
-#include "ops/pool.h"
+#include "kernels/pool/shape.h"
 
 namespace mj {
+
+cpu::PoolShape pool_shape(const PoolFields& fields, std::span<const int64_t> x, std::span<const int64_t> y) {
+  const size_t spatial = x.size() - 2, at = fields.channels_last ? 1 : 2;
+  const Window w = Window::of(fields.window(), x.subspan(at, spatial), fields.kernel_shape, y.subspan(at, spatial));
+  cpu::PoolShape s;
+  s.n = x[0];
+  s.channels = fields.channels_last ? x.back() : x[1];
+  for (int d = 0; d < 3; ++d) {
+    s.in[d] = w.in[d], s.out[d] = w.out[d], s.kernel[d] = w.kernel[d], s.stride[d] = w.stride[d];
+    s.dilation[d] = w.dilation[d], s.begin[d] = w.begin[d], s.end[d] = w.end[d];
+  }
+  s.channels_last = fields.channels_last;
+  return s;
+}
+
 namespace {
 
 class PoolF32 final : public Kernel {
@@ -23,29 +37,15 @@ class PoolF32 final : public Kernel {
 
   Result<void> run(const RunArgs& args) const override {
     MJ_ASSIGN(const auto bound, epilogue_.bind(args.inputs, args.outputs));
-    cpu::pool(args.pool, isa_, shape(args.inputs[0].dims, args.outputs[0].dims), args.inputs[0].as<const float>(),
-              args.outputs[0].as<float>(),
+    cpu::PoolShape s = pool_shape(fields_, args.inputs[0].dims, args.outputs[0].dims);
+    s.average = average_;
+    s.count_include_pad = count_include_pad_;
+    cpu::pool(args.pool, isa_, s, args.inputs[0].as<const float>(), args.outputs[0].as<float>(),
               [&](float* values, int64_t begin, int64_t n) { bound.apply(values, begin, n); });
     return {};
   }
 
  private:
-  cpu::PoolShape shape(std::span<const int64_t> x, std::span<const int64_t> y) const {
-    const size_t spatial = x.size() - 2, at = fields_.channels_last ? 1 : 2;
-    const Window w = Window::of(fields_.window(), x.subspan(at, spatial), fields_.kernel_shape, y.subspan(at, spatial));
-    cpu::PoolShape s;
-    s.n = x[0];
-    s.channels = fields_.channels_last ? x.back() : x[1];
-    for (int d = 0; d < 3; ++d) {
-      s.in[d] = w.in[d], s.out[d] = w.out[d], s.kernel[d] = w.kernel[d], s.stride[d] = w.stride[d];
-      s.dilation[d] = w.dilation[d], s.begin[d] = w.begin[d], s.end[d] = w.end[d];
-    }
-    s.channels_last = fields_.channels_last;
-    s.average = average_;
-    s.count_include_pad = count_include_pad_;
-    return s;
-  }
-
   PoolFields fields_;
   bool average_ = false, count_include_pad_ = false;
   Isa isa_;
