@@ -96,10 +96,13 @@ def run_steps(engine, feeds, carry=None):
 class Reference:
     """ONNX Runtime on the same file with the same number of threads."""
 
-    def __init__(self, model, threads=2):
+    def __init__(self, model, threads=2, as_written=False):
+        """as_written: no rewrites, so that Q/DQ regions are computed in f32, operator by operator."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        if as_written:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
