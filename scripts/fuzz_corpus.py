@@ -129,6 +129,12 @@ IRREGULAR = [
     (17, "(float[2,3] x) => (float y) { q, s, z = DynamicQuantizeLinear(x) y = DequantizeLinear(q, s, z) }"),
     (17, "(uint8[2,2] a, float s, uint8 z) => (uint8 y) { y = QLinearMatMul(a, s, z, a, s, z, s, z) }"),
     (17, "(uint8[2,2] a, uint8 z) => (int32 y) { y = MatMulInteger(a, a, z, z) }"),
+    (17, "(int64 m, float[2] x) => (float y, float z) { y, z = Loop <body = b (int64 i, bool c, float[2] a)"
+         " => (bool d, float[2] e, float[2] f) { d = Identity(c) e = Add(a, x) f = Neg(e) }> (m, , x) }"),
+    (17, "(float[2] s, float[3,2] x) => (float t, float z) { t, z = Scan <num_scan_inputs = 1, scan_output_axes = [1],"
+         " body = b (float[2] a, float[2] e) => (float[2] d, float[2] o) { d = Add(a, e) o = Neg(e) }> (s, x) }"),
+    (17, "(seq(float[2]) s) => (seq(float[2]) t) { t = SequenceMap <body = b (float[2] a) => (float[2] d)"
+         " { d = Neg(a) }> (s) }"),
     (23, "(float[1,2,4,8] q) => (float y) { y = Attention <scale = 0.5, is_causal = 1> (q, q, q) }"),
 ]
 

@@ -207,6 +207,19 @@ TEST(IndexLimits, ComeFromWhatAnInputIndexes) {
   EXPECT_EQ(index_limits(graph), (std::vector<int64_t>{3, 0, 0}));
 }
 
+TEST(IndexLimits, LetALoopRunSeveralTimes) {
+  const Graph graph = parse_graph(R"(graph (%m: i64[], %x: f32[N]) {
+    %y = loop(%m, _, %x) {carried=1} body (%i: i64[], %a: f32[N]) {
+      %t = constant bool[] {1}
+      %b = add(%a, %a)
+      return %t, %b
+    } : f32[N]
+    return %y
+  })")
+                          .value();
+  EXPECT_EQ(index_limits(graph), (std::vector<int64_t>{5, 0}));
+}
+
 TEST(RelativeL2, OfSequencesIsTheWorstOfTheirTensors) {
   const Tensor a = Tensor::scalar(1.0f), b = Tensor::scalar(1.5f);
   const auto sequence = [](std::vector<Tensor> items) { return Tensor::sequence(DType::f32, std::move(items)); };

@@ -14,6 +14,9 @@ namespace {
 constexpr std::array<std::string_view, 8> kTransparent = {"identity", "cast",      "reshape", "reshape_to",
                                                           "squeeze",  "unsqueeze", "expand",  "transpose"};
 
+// How often a loop runs at most where an input says it: enough to see it end, begin and go on.
+constexpr int64_t kLoopRuns = 4;
+
 // The smallest size that `value` indexes, or 0.
 int64_t limit_of(const Graph& graph, ValueId value, int depth) {
   int64_t limit = 0;
@@ -25,6 +28,8 @@ int64_t limit_of(const Graph& graph, ValueId value, int depth) {
       if (!data.shape) continue;
       const int64_t axis = gather->axis < 0 ? gather->axis + data.rank() : gather->axis;
       take((*data.shape)[static_cast<size_t>(axis)].constant().value_or(0));
+    } else if (node.is("loop") && node.inputs[0] == value) {
+      take(kLoopRuns + 1);
     } else if (depth > 0 && std::find(kTransparent.begin(), kTransparent.end(), node.op.name()) != kTransparent.end() &&
                node.inputs[0] == value && is_integer(graph.type(node.outputs[0]).dtype)) {
       take(limit_of(graph, node.outputs[0], depth - 1));

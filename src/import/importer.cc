@@ -4,19 +4,12 @@
 #include <algorithm>
 
 #include "import/rows.h"
-#include "ops/if.h"
 
 namespace mj::onnx {
 namespace {
 
 constexpr int64_t kOldestOpset = 7;
 constexpr int64_t kNewestOpset = 28;  // the newest whose changes were read through
-
-// The result of a node that we do not support: what depends on it is left out without another message.
-constexpr ValueId kPoisoned = -2;
-
-// From import_if() to add_nodes(): neither branch is taken yet.
-constexpr std::string_view kRanksDiffer = "the branches differ in rank";
 
 bool is_default_domain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
 
@@ -26,51 +19,6 @@ bool names_nothing(std::string_view param) { return param.empty() || param == "?
 std::string label_of(const NodeProto& node, size_t index, const std::string& prefix) {
   if (node.name.empty()) return fmt::format("{}#{} of type {}", prefix, index, node.op_type);
   return fmt::format("{}{} ({})", prefix, node.name, node.op_type);
-}
-
-// Names that a graph uses and does not define, in order of first use.
-void free_names(const GraphProto& graph, std::vector<std::string_view>& out) {
-  std::unordered_set<std::string_view> defined{""};
-  for (const ValueInfoProto& input : graph.inputs) defined.insert(input.name);
-  for (const TensorProto& tensor : graph.initializers) defined.insert(tensor.name);
-  for (const NodeProto& node : graph.nodes) defined.insert(node.outputs.begin(), node.outputs.end());
-  std::vector<std::string_view> used;
-  for (const NodeProto& node : graph.nodes) {
-    used.insert(used.end(), node.inputs.begin(), node.inputs.end());
-    for (const AttributeProto& attribute : node.attributes) {
-      if (attribute.g) free_names(*attribute.g, used);
-    }
-  }
-  for (const ValueInfoProto& output : graph.outputs) used.push_back(output.name);
-  for (std::string_view name : used) {
-    if (defined.insert(name).second) out.push_back(name);
-  }
-}
-
-// The value, where it follows from constants and known dimensions alone; absent otherwise. Meant for conditions: it
-// follows a few small nodes back. `seen` holds what was found on the way.
-Tensor known_value(const Graph& graph, ValueId id, std::unordered_map<ValueId, Tensor>& seen, int depth = 12) {
-  constexpr int64_t kSmall = 64;
-  if (const auto found = seen.find(id); found != seen.end()) return found->second;
-  const Value& value = graph.value(id);
-  if (value.is_constant()) return value.info.constant.size() <= kSmall ? value.info.constant : Tensor();
-  if (const auto elements = value.info.known_elements(); elements && value.type().dtype == DType::i64) {
-    Tensor known = Tensor::of_i64(*elements);
-    return value.type().rank() == 0 ? known.reshaped({}) : known;
-  }
-  const Node* node = graph.producer(id);
-  if (node == nullptr || !node->op || !node->regions.empty() || node->outputs.size() != 1 || depth == 0) return {};
-  if (!value.type().ranked() || !element_count(*value.type().shape).constant().has_value() ||
-      *element_count(*value.type().shape).constant() > kSmall) {
-    return {};
-  }
-  std::vector<Tensor> inputs;
-  for (ValueId input : node->inputs) {
-    inputs.push_back(input == kAbsent ? Tensor() : known_value(graph, input, seen, depth - 1));
-    if (input != kAbsent && !inputs.back().present()) return seen[id] = Tensor();
-  }
-  Result<std::vector<Tensor>> result = evaluate(node->op, inputs);
-  return seen[id] = result.ok() ? std::move((*result)[0]) : Tensor();
 }
 
 }  // namespace
@@ -425,138 +373,6 @@ Result<void> Importer::add_function_call(Frame& frame, const FunctionProto& func
     MJ_TRY(define(frame, node.outputs[i], id, label));
   }
   return {};
-}
-
-// --- subgraphs
-
-Importer::Frame Importer::inner_frame(const Frame& outer, Graph& graph) const {
-  Frame frame;
-  frame.graph = &graph;
-  frame.opsets = outer.opsets;
-  frame.attributes = outer.attributes;
-  frame.prefix = outer.prefix;
-  frame.function = outer.function;
-  frame.caller = outer.caller;
-  frame.depth = outer.depth + 1;
-  return frame;
-}
-
-Result<Graph> Importer::region(const Frame& outer, const GraphProto& proto,
-                               const std::vector<std::string_view>& captures) {
-  Graph graph;
-  graph.share_names(*outer.graph);
-  graph.name = std::string(proto.name);
-  Frame frame = inner_frame(outer, graph);
-  for (std::string_view name : captures) {
-    const ValueId id = outer.values.at(name);
-    if (id == kPoisoned || id == kAbsent) {
-      frame.values[name] = id;
-      continue;
-    }
-    const Value& value = outer.graph->value(id);
-    if (value.is_constant()) {
-      frame.values[name] = graph.add_constant(value.name, value.info.constant);
-    } else {
-      const ValueId inner = graph.add_input(value.name, value.type());
-      graph.value(inner).info = value.info;
-      frame.values[name] = inner;
-    }
-  }
-  MJ_TRY(add_initializers(frame, proto));
-  MJ_TRY(add_nodes(frame, proto.nodes));
-  for (const ValueInfoProto& output : proto.outputs) {
-    MJ_ASSIGN(ValueId id, lookup(frame, output.name, "the outputs of a branch"));
-    if (id == kAbsent) return model_error("output '{}' of a branch is absent", output.name);
-    graph.outputs.push_back(id == kPoisoned ? kAbsent : id);
-  }
-  return graph;
-}
-
-void Importer::inline_branch(NodeImport& node, const GraphProto& branch) {
-  const Frame& outer = *frame_;
-  Frame frame = inner_frame(outer, *outer.graph);
-  std::vector<std::string_view> captures;
-  free_names(branch, captures);
-  for (std::string_view name : captures) {
-    const auto found = outer.values.find(name);
-    if (found != outer.values.end()) frame.values.insert(*found);
-  }
-  for (size_t i = 0; i < std::min(branch.outputs.size(), node.proto.outputs.size()); ++i) {
-    if (node.wants(i)) frame.renames[branch.outputs[i].name] = value_name(outer, node.proto.outputs[i]);
-  }
-  const auto import = [&]() -> Result<void> {
-    MJ_TRY(add_initializers(frame, branch));
-    MJ_TRY(add_nodes(frame, branch.nodes));
-    for (size_t i = 0; i < branch.outputs.size(); ++i) {
-      MJ_ASSIGN(ValueId id, lookup(frame, branch.outputs[i].name, "the outputs of a branch"));
-      if (id == kPoisoned) return Error{ErrorCode::unsupported, ""};  // the cause is on the list
-      node.output(i, id);
-    }
-    return {};
-  };
-  if (Result<void> imported = import(); !imported.ok()) node.fail(imported.error());
-}
-
-void Importer::import_if(NodeImport& node) {
-  const Frame& outer = *frame_;
-  const Branching branching = branching_;
-  node.inputs_between(1, 1);
-  const ValueId condition = node.in(0);
-  const GraphProto* branches[] = {node.subgraph("then_branch"), node.subgraph("else_branch")};
-  if (node.failed()) return;
-  if (node.dtype(condition) != DType::boolean) {
-    return node.fail("its condition must be bool, got {}", to_string(node.type(condition)));
-  }
-  for (const GraphProto* branch : branches) {
-    if (!branch->inputs.empty()) return node.fail("a branch takes no inputs, this one has {}", branch->inputs.size());
-  }
-  if (branching == Branching::then_branch) return inline_branch(node, *branches[0]);
-  if (branching == Branching::else_branch) return inline_branch(node, *branches[1]);
-  std::unordered_map<ValueId, Tensor> found;
-  if (const Tensor known = known_value(node.graph, condition, found); known.present() && known.size() == 1) {
-    return inline_branch(node, *branches[known.data<bool>()[0] ? 0 : 1]);
-  }
-
-  std::vector<std::string_view> used;
-  for (const GraphProto* branch : branches) free_names(*branch, used);
-  std::vector<std::string_view> captures;
-  std::unordered_set<std::string_view> seen;
-  for (std::string_view name : used) {  // an unknown one is an error where it is used
-    if (outer.values.contains(name) && seen.insert(name).second) captures.push_back(name);
-  }
-  Node result;
-  result.op = Op(If{});
-  result.origin = {node.label()};
-  for (const GraphProto* branch : branches) {
-    Result<Graph> graph = region(outer, *branch, captures);
-    if (!graph.ok()) return node.fail(graph.error());
-    result.regions.push_back(std::move(graph).value());
-  }
-  const Graph &then_graph = result.regions[0], &else_graph = result.regions[1];
-  const size_t outputs = then_graph.outputs.size();
-  if (else_graph.outputs.size() != outputs || node.output_count() > outputs) {
-    return node.fail("its branches have {} and {} outputs and the node has {}", outputs, else_graph.outputs.size(),
-                     node.output_count());
-  }
-  result.inputs = {condition};
-  for (std::string_view name : captures) {
-    const ValueId id = outer.values.at(name);
-    if (id >= 0 && !outer.graph->value(id).is_constant()) result.inputs.push_back(id);
-  }
-  std::vector<ValueInfo> infos;
-  for (size_t i = 0; i < outputs; ++i) {
-    const ValueId a = then_graph.outputs[i], b = else_graph.outputs[i];
-    if (a == kAbsent || b == kAbsent) return node.leave_out();  // depends on an unsupported node
-    const Type &x = then_graph.type(a), &y = else_graph.type(b);
-    if (x.dtype != y.dtype || x.kind != y.kind) {
-      return node.fail("output {} is {} in one branch and {} in the other", i, to_string(x), to_string(y));
-    }
-    if (x.is_tensor() && x.rank() != y.rank() && branching == Branching::undecided && branchings_left_ > 0) {
-      return node.fail(Error{ErrorCode::model, std::string(kRanksDiffer)});
-    }
-    infos.push_back(ValueInfo::of(merge_branch_types(node.graph, result, i)));
-  }
-  node.finish_typed(std::move(result), std::move(infos));
 }
 
 // --- what we do not have

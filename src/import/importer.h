@@ -2,7 +2,9 @@
 // Importer: walks an ONNX model once, in order, and builds the graph. Used up by run().
 #pragma once
 
+#include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -18,6 +20,12 @@
 
 namespace mj::onnx {
 
+// The result of a node that we do not support: what depends on it is left out without another message.
+inline constexpr ValueId kPoisoned = -2;
+
+// From import_if() to add_nodes(): neither branch is taken yet.
+inline constexpr std::string_view kRanksDiffer = "the branches differ in rank";
+
 class Importer {
  public:
   // All three outlive the importer.
@@ -32,6 +40,9 @@ class Importer {
   std::string free_name(std::string_view base) const;
   // Imports the branch alone where the condition is known; else an `if` node, captured values being inputs of both.
   void import_if(NodeImport& node);
+  void import_loop(NodeImport& node);
+  void import_scan(NodeImport& node);
+  void import_sequence_map(NodeImport& node);
 
  private:
   // What becomes of an If whose condition only running can tell.
@@ -75,8 +86,32 @@ class Importer {
                                  const std::string& label);
   Result<void> add_outputs(Frame& frame);
   Frame inner_frame(const Frame& outer, Graph& graph) const;
+
+  // --- subgraphs
+  struct Region {
+    Graph graph;
+    Frame frame;  // points to it
+    Region() = default;
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+  };
+  // A loop before its region is there: see ops/loop.h.
+  struct LoopParts {
+    ValueId most = kAbsent, condition = kAbsent;
+    std::vector<ValueId> initial, captured;
+    // Adds the body to a region whose inputs are there; `inputs`: iteration, carried, captured. Returns the region's
+    // outputs. Called more than once: until the types of what is carried hold for every run.
+    std::function<Result<std::vector<ValueId>>(Region&, std::span<const ValueId> inputs)> body;
+  };
   void inline_branch(NodeImport& node, const GraphProto& branch);
-  Result<Graph> region(const Frame& outer, const GraphProto& proto, const std::vector<std::string_view>& captures);
+  Result<Graph> branch(const Frame& outer, const GraphProto& proto, const std::vector<std::string_view>& captures);
+  void open_region(const Frame& outer, Region& region) const;
+  static ValueId capture(const Graph& outer, ValueId id, Region& region);
+  Result<std::vector<ValueId>> fill_region(Region& region, const GraphProto& proto, std::string_view what);
+  // Names of the outer graph that these use, each once.
+  static std::vector<std::string_view> captures_of(const Frame& outer, std::span<const GraphProto* const> graphs);
+  // Adds the loop; see NodeImport::finish_typed().
+  std::vector<ValueId> finish_loop(NodeImport& node, const LoopParts& parts, const std::set<size_t>& in_between = {});
 
   Result<ValueId> lookup(const Frame& frame, std::string_view name, const std::string& label) const;
   Result<void> define(Frame& frame, std::string_view name, ValueId id, const std::string& label) const;

@@ -206,12 +206,17 @@ void NodeImport::finish(Op op, std::vector<ValueId> inputs, int outputs) {
   for (size_t i = 0; i < results.size(); ++i) output(i, results[i]);
 }
 
-void NodeImport::finish_typed(Node node, std::vector<ValueInfo> outputs) {
-  if (failed()) return;
+std::vector<ValueId> NodeImport::finish_typed(Node node, std::vector<ValueInfo> outputs,
+                                              const std::set<size_t>& in_between) {
+  if (failed()) return {};
   std::vector<std::string> names = output_names_;
   names.resize(outputs.size());
-  const std::vector<ValueId> results = graph.add_typed(std::move(node), std::move(outputs), std::move(names));
-  for (size_t i = 0; i < results.size(); ++i) output(i, results[i]);
+  for (size_t i : in_between) names[i] = importer.free_name(names[i] + "." + std::string(node.op.name()));
+  std::vector<ValueId> results = graph.add_typed(std::move(node), std::move(outputs), std::move(names));
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!in_between.contains(i)) output(i, results[i]);
+  }
+  return results;
 }
 
 void NodeImport::output(size_t i, ValueId id) {

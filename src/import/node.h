@@ -95,8 +95,9 @@ class NodeImport {
   std::vector<ValueId> emit(Op op, std::vector<ValueId> inputs, int outputs);
   // The node whose results are this node's first `outputs` outputs; they get the model's names.
   void finish(Op op, std::vector<ValueId> inputs, int outputs = 1);
-  // The same for a node that is built by hand: an `if`.
-  void finish_typed(Node node, std::vector<ValueInfo> outputs);
+  // The same for a node that is built by hand: an `if`. Results that stand in between, by their number, are not outputs
+  // of this node: what is made of them will be. Answers all results; none after an error.
+  std::vector<ValueId> finish_typed(Node node, std::vector<ValueInfo> outputs, const std::set<size_t>& in_between = {});
   // Output `i` is this value, under whatever name.
   void output(size_t i, ValueId id);
   // The operator `name`, its fields read from the attributes of the same names; `more` go on top.

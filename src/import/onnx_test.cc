@@ -264,6 +264,117 @@ TEST(import, a_branch_that_cannot_be_followed_is_not_taken) {
   EXPECT_EQ(with({"N", "L", 3}, "Identity"), "squeeze {axes=[0]}; if : f32[?]") << "either will do";
 }
 
+// --- Loop and what is one
+
+GraphBuilder adding_body() {
+  GraphBuilder body;
+  body.input("i", {}, kInt64)
+      .input("go_on", {}, kBool)
+      .input("a", {"c"})
+      .node("Identity", {"go_on"}, {"go_on_too"})
+      .node("Add", {"a", "w"}, {"b"})
+      .output("go_on_too")
+      .output("b")
+      .output("b");
+  return body;
+}
+
+TEST(import, a_loop_captures_and_knows_how_often_it_runs) {
+  GraphBuilder graph;
+  graph.input("w", {"N"})
+      .input("x", {"N"})
+      .node("Shape", {"x"}, {"m"})
+      .node("Loop", {"m", "", "x"}, {"y", "all"}, {Attribute::graph("body", adding_body().bytes)}, "adds")
+      .output("y")
+      .output("all");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const mj::Graph& g = model->graph;
+  EXPECT_EQ(ops_of(g), "shape; loop {carried=1}");
+  const Node& node = g.node(g.order()[1]);
+  EXPECT_EQ(node.inputs, (std::vector<ValueId>{g.node(g.order()[0]).outputs[0], kAbsent, g.inputs[1], g.inputs[0]}));
+  EXPECT_EQ(ops_of(node.regions[0]), "add");
+  EXPECT_EQ(to_string(g.type(g.outputs[0])), "f32[N]");
+  EXPECT_EQ(to_string(g.type(g.outputs[1])), "f32[N,N]") << "as many as x has elements";
+}
+
+// The first run has one row, the next two: the body must hold for any number.
+TEST(import, what_a_loop_carries_may_grow) {
+  GraphBuilder body;
+  body.input("i", {}, kInt64)
+      .input("go_on", {}, kBool)
+      .input("a", {})
+      .node("Concat", {"a", "x"}, {"b"}, {{"axis", 0}})
+      .output("go_on")
+      .output("b");
+  GraphBuilder graph;
+  graph.input("m", {}, kInt64)
+      .input("x", {1, 2})
+      .node("Loop", {"m", "", "x"}, {"y"}, {Attribute::graph("body", body.bytes)}, "grow")
+      .output("y");
+  Result<Model> model = import_model(test::model(graph));
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const mj::Graph& g = model->graph;
+  EXPECT_EQ(to_string(g.type(g.outputs[0])), "f32[loop,2]");
+  const mj::Graph& inner = g.node(g.order()[0]).regions[0];
+  EXPECT_EQ(to_string(inner.type(inner.inputs[1])), "f32[carried,2]");
+  EXPECT_EQ(to_string(inner.type(inner.outputs[1])), "f32[carried + 1,2]");
+}
+
+TEST(import, loops_that_do_not_fit) {
+  const auto with = [&](const Strings& inputs, const GraphBuilder& body) {
+    GraphBuilder graph;
+    graph.input("w", {"N"}).input("m", {}, kInt64).input("ms", {2}, kInt64).input("c", {}, kBool).input("x", {"N"});
+    graph.node("Loop", inputs, {"y"}, {Attribute::graph("body", body.bytes)}, "adds").output("y");
+    return error_of(model(graph));
+  };
+  EXPECT_EQ(with({"m", "c", "x"}, adding_body()), "no error");
+  EXPECT_EQ(with({"m", "", "x"}, adding_body()), "no error");
+  EXPECT_EQ(with({"", "c", "x"}, adding_body()), "no error");
+  EXPECT_TRUE(holds(with({"x", "c", "x"}, adding_body()), "input 'M' must be one i64, got f32[N]"));
+  EXPECT_TRUE(holds(with({"ms", "c", "x"}, adding_body()), "input 'M' must be one i64, got i64[2]"));
+  EXPECT_TRUE(holds(with({"m", "m", "x"}, adding_body()), "input 'cond' must be one bool"));
+  EXPECT_TRUE(holds(with({"m", "c"}, adding_body()), "it carries 0 values, so its body needs 2 inputs"));
+  EXPECT_TRUE(holds(with({"m", "c", "m"}, adding_body()), "add"));
+  GraphBuilder odd = adding_body();
+  EXPECT_TRUE(holds(with({"m", "c", "x"}, odd.node("Foo", {"b"}, {"f"}).output("f")), "Foo (ai.onnx, opset 17)"));
+  GraphBuilder integer;
+  integer.input("i", {}, kInt64).input("go_on", {}, kBool).input("a", {"c"}).output("go_on").output("i");
+  EXPECT_TRUE(holds(with({"m", "c", "x"}, integer), "it is f32[N] before the first run and i64[] after one"));
+  GraphBuilder no_bool;
+  no_bool.input("i", {}, kInt64).input("go_on", {}, kBool).input("a", {"c"}).output("i").output("a");
+  EXPECT_TRUE(holds(with({"m", "c", "x"}, no_bool), "condition must be one bool, got i64[]"));
+}
+
+TEST(import, a_scan_is_a_loop_over_slices) {
+  GraphBuilder body;
+  body.input("s", {"c"})
+      .input("e", {"c"})
+      .node("Add", {"s", "e"}, {"t"})
+      .node("Mul", {"t", "k"}, {"u"})
+      .output("t")
+      .output("u");
+  const auto with = [&](const Attributes& more, const std::vector<AxisDim>& dims = {3, "T", "N"}) {
+    Attributes attributes = {Attribute::graph("body", body.bytes), {"num_scan_inputs", 1}};
+    attributes.insert(attributes.end(), more.begin(), more.end());
+    GraphBuilder graph;
+    graph.input("s", {3, "N"}).input("x", dims).initializer(floats("k", {1}, {2}));
+    graph.node("Scan", {"s", "x"}, {"y", "z"}, attributes, "sums").output("y").output("z");
+    Result<Model> result = import_model(model(graph));
+    if (!result.ok()) return result.error().message;
+    const mj::Graph& g = result->graph;
+    return fmt::format("{} : {}, {}", ops_of(g), to_string(g.type(g.outputs[0])), to_string(g.type(g.outputs[1])));
+  };
+  EXPECT_EQ(with({{"scan_input_axes", Integers{1}}}),
+            "scan_length {axes=[1]}; loop {carried=1} : f32[3,N], f32[T,3,N]");
+  EXPECT_EQ(with({{"scan_input_axes", Integers{-2}}, {"scan_output_axes", Integers{-1}}}),
+            "scan_length {axes=[1]}; loop {carried=1}; transpose {perm=[1, 2, 0]} : f32[3,N], f32[3,N,T]");
+  EXPECT_TRUE(holds(with({{"scan_input_axes", Integers{3}}}), "a scan input's axis must be in [-3, 2], got 3"));
+  EXPECT_TRUE(holds(with({{"scan_input_axes", Integers{0, 1}}}), "must have 1 values, it has 2"));
+  EXPECT_EQ(with({}, {"T", 4}), "scan_length {axes=[0]}; loop {carried=1} : f32[3,loop], f32[T,3,4]")
+      << "N may be 1 before the first run";
+}
+
 // --- malformed
 
 TEST(import, truncations_and_flipped_bits_give_errors_of_ours) {

@@ -198,18 +198,35 @@ Result<void> Graph::infer_all(std::map<std::string, Dim, std::less<>> learned) {
     if (!type(id).is_tensor()) continue;
     for (const Dim& dim : type(id).shape.value_or(Shape{})) given.merge(dim.symbols());
   }
+  const auto learn = [&](const Type& old, const Type& now) {
+    const bool comparable = old.is_tensor() && old.rank() == now.rank();
+    for (size_t d = 0; comparable && d < old.shape.value_or(Shape{}).size(); ++d) {
+      const auto symbol = (*old.shape)[d].symbol_name();
+      const Dim& size = (*now.shape)[d];
+      if (symbol && !given.contains(std::string(*symbol)) && !size.symbols().contains(std::string(*symbol))) {
+        learned.try_emplace(std::string(*symbol), size);
+      }
+    }
+  };
   for (NodeId id : order()) {
     Node& node = this->node(id);
     if (node.op && !learned.empty()) node.op = substitute_sizes(node.op, learned);
     if (!node.regions.empty()) {
       for (Graph& region : node.regions) {
         for (size_t i = 0; i < region.inputs.size(); ++i) {
-          region.value(region.inputs[i]).info = value(node.inputs[i + 1]).info;
+          ValueInfo& info = region.value(region.inputs[i]).info;
+          if (i >= own_inputs(node)) {
+            info = value(node.inputs[i + 1]).info;
+          } else if (!learned.empty() && info.type.shape) {
+            for (Dim& dim : *info.type.shape) dim = dim.substitute(learned);
+          }
         }
         MJ_TRY(region.infer_all(learned));
       }
       for (size_t i = 0; i < node.outputs.size(); ++i) {
-        value(node.outputs[i]).info.type = merge_branch_types(*this, node, i);
+        Type type = type_from_regions(*this, node, i);
+        learn(value(node.outputs[i]).info.type, type);
+        value(node.outputs[i]).info.type = std::move(type);
       }
       continue;
     }
@@ -235,14 +252,7 @@ Result<void> Graph::infer_all(std::map<std::string, Dim, std::less<>> learned) {
           if (made_here) (*now.type.shape)[d] = (*old.type.shape)[d];  // it keeps the symbol it had
         }
       }
-      const bool comparable = old.type.is_tensor() && old.type.rank() == now.type.rank();
-      for (size_t d = 0; comparable && d < old.type.shape.value_or(Shape{}).size(); ++d) {
-        const auto symbol = (*old.type.shape)[d].symbol_name();
-        const Dim& size = (*now.type.shape)[d];
-        if (symbol && !given.contains(std::string(*symbol)) && !size.symbols().contains(std::string(*symbol))) {
-          learned.try_emplace(std::string(*symbol), size);
-        }
-      }
+      learn(old.type, now.type);
       old = std::move(now);
     }
   }
@@ -330,27 +340,6 @@ std::vector<ValueInfo> input_infos(const Graph& graph, const Node& node) {
   infos.reserve(node.inputs.size());
   for (ValueId id : node.inputs) infos.push_back(id == kAbsent ? ValueInfo{} : graph.value(id).info);
   return infos;
-}
-
-Type merge_branch_types(Graph& graph, const Node& node, size_t output) {
-  const Graph &a = node.regions[0], &b = node.regions[1];
-  const Type &x = a.type(a.outputs[output]), &y = b.type(b.outputs[output]);
-  Type merged = x;
-  if (!x.is_tensor()) {
-    merged.shape = common_shape(x.shape, y.shape);
-    return merged;
-  }
-  if (!x.shape || !y.shape || x.shape->size() != y.shape->size()) {
-    merged.shape = std::nullopt;
-    return merged;
-  }
-  const Type& old = node.outputs.empty() ? x : graph.type(node.outputs[output]);
-  for (size_t d = 0; d < x.shape->size(); ++d) {
-    if ((*x.shape)[d] == (*y.shape)[d]) continue;
-    const bool keep = !node.outputs.empty() && old.shape && old.shape->size() == x.shape->size();
-    (*merged.shape)[d] = keep ? (*old.shape)[d] : graph.fresh_symbol("if");
-  }
-  return merged;
 }
 
 }  // namespace mj

@@ -42,7 +42,7 @@ struct Node {
   std::vector<ValueId> outputs;
   Body epilogue;
   int anchor_inputs = 0;            // of a node with an epilogue: how many of `inputs` are the anchor's
-  std::vector<Graph> regions;       // of `if`: then, else
+  std::vector<Graph> regions;       // of `if`: then, else; of `loop`: its body. Inputs: see own_inputs()
   std::vector<std::string> origin;  // names of the ONNX nodes it computes
   bool erased = false;
 
@@ -113,9 +113,14 @@ class Graph {
 // Inputs of a node as a shape rule sees them.
 std::vector<ValueInfo> input_infos(const Graph& graph, const Node& node);
 
-// The type of output `output` of an `if`: what both branches agree on; a dimension that differs becomes a symbol, a
-// rank that differs becomes unknown.
-Type merge_branch_types(Graph& graph, const Node& node, size_t output);
+// A node with regions: input i of a region is input i + 1 of the node, but for the first own_inputs(): a loop's region
+// has the iteration and what is carried, which change while it runs.
+size_t own_inputs(const Node& node);
+// The type of output `output` of a node with regions.
+//   if    what both branches agree on; a dimension that differs becomes a symbol, a rank that differs becomes unknown
+//   loop  of what is carried, what its region takes; of stacked items, the item with the number of runs in front.
+//         Dimensions that only mean something inside become symbols.
+Type type_from_regions(Graph& graph, const Node& node, size_t output);
 
 // Empty, or the first broken invariant, naming node and value: the IR's written spec, run between passes in debug
 // builds and by tests.

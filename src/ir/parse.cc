@@ -435,7 +435,7 @@ class Parser {
       node.inputs.insert(node.inputs.end(), more.begin(), more.end());
       MJ_ASSIGN(node.epilogue, body());
     }
-    while (take("then") || take("else")) {
+    while (take("then") || take("else") || take("body")) {
       if (node.inputs.empty()) return fail("a node with regions has inputs");
       Graph& region = node.regions.emplace_back();
       region.share_names(graph);

@@ -155,7 +155,7 @@ class Printer {
     if (fused) out += " epilogue(" + refs(plan, inputs.subspan(anchor)) + ")";
     if (!node.epilogue.empty()) out += " " + to_string(node.epilogue);
     for (size_t i = 0; i < node.regions.size(); ++i) {
-      out += (i == 0 ? " then " : " else ") + block(node.regions[i], depth + 1);
+      out += (node.is("loop") ? " body " : i == 0 ? " then " : " else ") + block(node.regions[i], depth + 1);
     }
     if (options_.types || fused || !node.op || !node.regions.empty()) {
       std::vector<std::string> types;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ir/text.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace mj {
@@ -53,6 +54,54 @@ TEST(GraphText, SequencesAndOptionalsReadBack) {
   EXPECT_EQ(to_string(parse_type("opt(seq(f32[\"?\",3]))").value()), "opt(seq(f32[\"?\",3]))");
   EXPECT_FALSE(parse_type("seq(seq(f32[2]))").ok());
   EXPECT_FALSE(parse_type("opt(opt(f32[2]))").ok());
+}
+
+TEST(GraphText, LoopsReadBack) {
+  constexpr std::string_view text = R"(graph "g" (%n: i64[], %x: f32[2], %w: f32[2]) {
+  %y, %s = loop(%n, _, %x, %w) {carried=1} body (%i: i64[], %a: f32[2], %v: f32[2]) {
+    %t = constant bool[] {1}
+    %b = add(%a, %v) : f32[2]
+    return %t, %b, %a
+  } : f32[2], f32[loop,2]
+  return %y, %s
+}
+)";
+  EXPECT_EQ(to_string(parsed(text)), text);
+  EXPECT_EQ(verify(parsed(text)), "");
+}
+
+TEST(GraphText, LoopsThatAreNone) {
+  const auto loop = [](std::string_view head, std::string_view body) {
+    return complaint(fmt::format("graph (%n: i64[], %x: f32[2]) {{ %y = {} {} : f32[2]; return %y }}", head, body));
+  };
+  constexpr std::string_view good = "body (%i: i64[], %a: f32[2]) { %t = constant bool[] {1}; return %t, %a }";
+  EXPECT_EQ(loop("loop(%n, _, %x) {carried=1}", good), "none");
+  EXPECT_NE(loop("loop(%n, _, %x) {carried=2}", good).find("for what it carries"), std::string::npos);
+  EXPECT_NE(loop("loop(%n, _, %x, %x) {carried=1}", good).find("inputs are the node's"), std::string::npos);
+  EXPECT_NE(loop("loop(%n, _, %x) {carried=1}", "body (%i: i64[], %a: f32[2]) { return %a }").find("outputs are"),
+            std::string::npos);
+  EXPECT_NE(loop("loop(%n, _, %x) {carried=1}", "body (%i: i64[], %a: f32[2]) { return %i, %a }").find("condition"),
+            std::string::npos);
+  EXPECT_NE(
+      loop("loop(%n, _, %x) {carried=1}", "body (%i: f32[], %a: f32[2]) { %t = constant bool[] {1}; return %t, %a }")
+          .find("iteration"),
+      std::string::npos);
+  EXPECT_NE(loop("neg(%x)", good).find("another node none"), std::string::npos);
+}
+
+// What the body's dims mean inside alone becomes a symbol outside; a number of runs that is known is a dim.
+TEST(GraphText, LoopsTypesAreInferredAgain) {
+  Graph graph = parsed(R"(graph (%x: f32[N,2], %m: i64[] = [N]) {
+  %y, %s = loop(%m, _, %x, %x) {carried=1} body (%i: i64[], %a: f32[c,2], %w: f32[N,2]) {
+    %t = constant bool[] {1}
+    %b = concat(%a, %w) {axis=0}
+    return %t, %b, %w
+  } : f32[?], f32[?]
+  return %y, %s
+})");
+  ASSERT_TRUE(graph.infer_all().ok());
+  EXPECT_EQ(to_string(graph.type(graph.outputs[0])), "f32[loop,2]");
+  EXPECT_EQ(to_string(graph.type(graph.outputs[1])), "f32[N,N,2]");
 }
 
 TEST(GraphText, ConstantsAreTensors) {

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "ir/graph.h"
+#include "ops/loop.h"
 
 namespace mj {
 namespace {
@@ -15,17 +16,34 @@ std::string describe(const Graph& graph, const Node& node) {
   return fmt::format("node '{}' ({})", output, node.op ? node.op.name() : "pointwise");
 }
 
+std::string check_loop(const Node& node) {
+  const int64_t carried = node.op.get_if<Loop>()->carried;
+  if (carried < 0 || node.inputs.size() < 2 + static_cast<size_t>(carried) ||
+      node.outputs.size() < static_cast<size_t>(carried)) {
+    return "a loop has inputs and outputs for what it carries";
+  }
+  const Graph& body = node.regions[0];
+  if (body.type(body.inputs[0]) != Type::tensor(DType::i64, {})) return "a loop's region takes the iteration first";
+  if (body.type(body.outputs[0]).dtype != DType::boolean) return "a loop's region gives the condition first";
+  return "";
+}
+
 std::string check_regions(const Graph& graph, const Node& node) {
-  if (node.is("if") != (node.regions.size() == 2)) return describe(graph, node) + ": an if has two regions";
+  const bool is_loop = node.is("loop");
+  if (node.regions.size() != (node.is("if") ? 2 : is_loop ? 1 : 0)) {
+    return describe(graph, node) + ": an if has two regions, a loop one, another node none";
+  }
   for (const Graph& region : node.regions) {
     if (region.inputs.size() + 1 != node.inputs.size()) {
-      return describe(graph, node) + ": a region's inputs are the captures";
+      return describe(graph, node) + ": a region's inputs are the node's but for the first";
     }
-    if (region.outputs.size() != node.outputs.size())
+    if (region.outputs.size() != node.outputs.size() + (is_loop ? 1 : 0))
       return describe(graph, node) + ": a region's outputs are the node's";
     if (std::string inner = verify(region); !inner.empty()) return describe(graph, node) + ": " + inner;
   }
-  return "";
+  if (!is_loop) return "";
+  const std::string wrong = check_loop(node);
+  return wrong.empty() ? wrong : describe(graph, node) + ": " + wrong;
 }
 
 std::string check_epilogue(const Graph& graph, const Node& node) {

@@ -176,8 +176,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   std::vector<int64_t*> destination;
   for (size_t i = 0; i < tensors; ++i) {
     if (plan.tensors[i].kind != PlanTensor::Kind::temporary || first[i] == kNever) continue;
-    const bool by_branch = plan.steps[static_cast<size_t>(first[i])].kind == Step::Kind::branch;
-    if (layout.late[i] || by_branch || !options.reuse_memory || plan.tensors[i].boxed()) {
+    const bool by_sub_plan = !plan.steps[static_cast<size_t>(first[i])].branches.empty();
+    if (layout.late[i] || by_sub_plan || !options.reuse_memory || plan.tensors[i].boxed()) {
       layout.offset[i] = Layout::kLate;
       if (last[i] < static_cast<int>(steps))
         layout.release[static_cast<size_t>(last[i])].push_back(static_cast<int>(i));

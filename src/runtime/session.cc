@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "engine/format/plan_verify.h"
+#include "runtime/loop.h"
 
 namespace mj {
 namespace {
@@ -201,6 +202,11 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
     case Step::Kind::branch:
       MJ_TRY(run_branch(index, frame, options));
       break;
+    case Step::Kind::loop: {
+      Result<void> done = run_loop_step(index, frame, options);
+      if (!done.ok()) return step.origin.empty() ? done.error() : done.error().in(step.origin[0]);
+      break;
+    }
     case Step::Kind::copy: {
       MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
       MJ_ASSIGN(const std::optional<TensorRef> to, output(step.outputs[0], frame));
@@ -344,6 +350,25 @@ Result<void> Session::run_branch(size_t index, Frame& frame, const RunOptions& o
   RunOptions inner;
   inner.cancelled = options.cancelled;
   MJ_TRY(branch_session(index, taken).run(captured, results, inner, frame.symbols));
+  return store_late(step, std::move(results), frame);
+}
+
+Result<void> Session::run_loop_step(size_t index, Frame& frame, const RunOptions& options) {
+  const Step& step = program_->plan().steps[index];
+  LoopRun run{.step = step, .carried = {}, .captured = {}, .symbols = frame.symbols, .cancelled = options.cancelled};
+  MJ_ASSIGN(const TensorRef most, input(step.inputs[0], frame));
+  MJ_ASSIGN(const TensorRef condition, input(step.inputs[1], frame));
+  if ((most.present() && most.size() != 1) || (condition.present() && condition.size() != 1)) {
+    return model_error("the most runs and the condition must be one number and one bool, they have {} and {} elements",
+                       most.size(), condition.size());
+  }
+  if (most.present()) run.most = *most.as<int64_t>();
+  if (condition.present()) run.go_on = *condition.as<bool>();
+  for (size_t i = 2; i < step.inputs.size(); ++i) {
+    const bool carried = i < 2 + static_cast<size_t>(step.carried);
+    MJ_ASSIGN((carried ? run.carried : run.captured).emplace_back(), tensor(step.inputs[i], frame));
+  }
+  MJ_ASSIGN(std::vector<Tensor> results, run_loop(std::move(run), branch_session(index, 0)));
   return store_late(step, std::move(results), frame);
 }
 

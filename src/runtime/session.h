@@ -70,6 +70,7 @@ class Session {
   Result<void> run_step(size_t index, Frame& frame, const RunOptions& options);
   Result<void> run_kernel(size_t index, Frame& frame);
   Result<void> run_branch(size_t index, Frame& frame, const RunOptions& options);
+  Result<void> run_loop_step(size_t index, Frame& frame, const RunOptions& options);
   Result<void> store_late(const Step& step, std::vector<Tensor> results, Frame& frame);
   Result<TensorRef> input(int tensor, Frame& frame);
   Result<Tensor> tensor(int tensor, Frame& frame);

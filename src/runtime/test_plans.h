@@ -65,6 +65,12 @@ class PlanBuilder {
     add(Step::Kind::branch, inputs, outputs).branches = {std::make_shared<const Plan>(std::move(then)),
                                                          std::make_shared<const Plan>(std::move(otherwise))};
   }
+  // inputs: most, condition, carried, captured.
+  void loop(int carried, const std::vector<int>& inputs, const std::vector<int>& outputs, Plan body) {
+    Step& step = add(Step::Kind::loop, inputs, outputs);
+    step.branches = {std::make_shared<const Plan>(std::move(body))};
+    step.carried = carried;
+  }
   void copy(int from, int to) { add(Step::Kind::copy, {from}, {to}); }
   void check(const Dim& left, const Dim& right, const std::string& message) {
     Step& step = add(Step::Kind::check, {}, {});

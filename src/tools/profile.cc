@@ -17,7 +17,9 @@ namespace mj {
 namespace {
 
 std::string label(const Step& step) {
-  const std::string op(step.problem.op ? step.problem.op.name() : step.kind == Step::Kind::branch ? "if" : "pointwise");
+  if (step.kind == Step::Kind::branch) return "if";
+  if (step.kind == Step::Kind::loop) return "loop";
+  const std::string op(step.problem.op ? step.problem.op.name() : "pointwise");
   const std::string fused = step.problem.op && !step.problem.epilogue.empty()
                                 ? fmt::format("+{}", step.problem.epilogue.instructions.size())
                                 : "";

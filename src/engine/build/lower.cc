@@ -6,6 +6,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "ops/loop.h"
+
 namespace mj {
 namespace {
 
@@ -82,8 +84,10 @@ class Lowering {
     }
     Step step;
     step.origin = node.origin;
-    if (node.is("if")) {
-      step.kind = Step::Kind::branch;
+    if (!node.regions.empty()) {
+      const Loop* loop = node.op.get_if<Loop>();
+      step.kind = loop ? Step::Kind::loop : Step::Kind::branch;
+      step.carried = loop ? static_cast<int>(loop->carried) : 0;
       for (const Graph& region : node.regions) {
         MJ_ASSIGN(Plan branch, Lowering(region, choose_, bound_).run());
         step.branches.push_back(std::make_shared<const Plan>(std::move(branch)));

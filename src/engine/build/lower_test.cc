@@ -119,6 +119,25 @@ TEST(Lower, IfBecomesABranch) {
   EXPECT_EQ(step.branches[1]->outputs, step.branches[1]->inputs);
 }
 
+TEST(Lower, LoopKeepsItsBody) {
+  const Plan plan = lower_text(R"(graph (%n: i64[], %x: f32[N]) {
+    %y, %s = loop(%n, _, %x, %x) {carried=1} body (%i: i64[], %a: f32[N], %w: f32[N]) {
+      %t = constant bool[] {1}
+      %b = add(%a, %w)
+      return %t, %b, %b
+    } : f32[N], f32[k,N]
+    return %y, %s
+  })");
+  ASSERT_EQ(plan.steps.size(), 1u);
+  const Step& step = plan.steps[0];
+  EXPECT_EQ(step.kind, Step::Kind::loop);
+  EXPECT_EQ(step.carried, 1);
+  EXPECT_EQ(step.inputs, (std::vector<int>{0, kNoTensor, 1, 1}));
+  ASSERT_EQ(step.branches.size(), 1u);
+  EXPECT_EQ(step.branches[0]->inputs.size(), 3u);
+  EXPECT_EQ(step.branches[0]->steps.size(), 1u) << "the condition is a constant";
+}
+
 TEST(Lower, OnlyTheReferenceFindsOutItsOwnSizes) {
   const Chooser fast = [](const Problem&, std::span<const Tensor>) -> Result<Chosen> {
     Chosen chosen;

@@ -77,6 +77,12 @@ struct Mistake {
 };
 
 Plan& plan(Manifest& m) { return m.targets[0].plan; }
+// Of the loop, as a copy that may be changed.
+Plan& body(Manifest& m) {
+  const auto copy = std::make_shared<Plan>(*plan(m).steps[5].branches[0]);
+  plan(m).steps[5].branches[0] = copy;
+  return *copy;
+}
 
 const Mistake kMistakes[] = {
     {"is no input or stands there twice",
@@ -84,9 +90,9 @@ const Mistake kMistakes[] = {
        plan(m).inputs = {0, 0};
      }},
     {"is no input or stands there twice", [](Manifest& m) { plan(m).inputs = {9}; }},
-    {"output list: tensor 99 of 9", [](Manifest& m) { plan(m).outputs[0] = 99; }},
-    {"output list: tensor -1 of 9", [](Manifest& m) { plan(m).outputs[0] = -1; }},
-    {"input: tensor -2 of 9", [](Manifest& m) { plan(m).steps[0].inputs[0] = -2; }},
+    {"output list: tensor 99 of 12", [](Manifest& m) { plan(m).outputs[0] = 99; }},
+    {"output list: tensor -1 of 12", [](Manifest& m) { plan(m).outputs[0] = -1; }},
+    {"input: tensor -2 of 12", [](Manifest& m) { plan(m).steps[0].inputs[0] = -2; }},
     {"is used before it is made", [](Manifest& m) { std::swap(plan(m).steps[1], plan(m).steps[2]); }},
     {"cannot be written or is written twice", [](Manifest& m) { plan(m).steps[2].outputs = {2}; }},
     {"cannot be written or is written twice", [](Manifest& m) { plan(m).steps[0].outputs = {0}; }},
@@ -132,6 +138,22 @@ const Mistake kMistakes[] = {
     {"must be a bool", [](Manifest& m) { plan(m).steps[1].inputs[0] = 0; }},
     {"then: 1 inputs and 1 outputs where", [](Manifest& m) { plan(m).steps[1].inputs.push_back(2); }},
     {"what another kind of step should", [](Manifest& m) { plan(m).steps[1].branches.pop_back(); }},
+    {"what another kind of step should", [](Manifest& m) { plan(m).steps[1].carried = 1; }},
+    {"what another kind of step should", [](Manifest& m) { plan(m).steps[5].branches.clear(); }},
+    {"are too few to carry 2", [](Manifest& m) { plan(m).steps[5].carried = 2; }},
+    {"are too few to carry -1", [](Manifest& m) { plan(m).steps[5].carried = -1; }},
+    {"must be i64, the most runs", [](Manifest& m) { plan(m).steps[5].inputs[0] = 4; }},
+    {"must be a bool, the condition", [](Manifest& m) { plan(m).steps[5].inputs[1] = 9; }},
+    {"input: tensor -1 of 12", [](Manifest& m) { plan(m).steps[5].inputs[2] = kNoTensor; }},
+    {"body: 2 inputs and 3 outputs where 3 and 3", [](Manifest& m) { plan(m).steps[5].inputs.push_back(5); }},
+    {"body: 2 inputs and 3 outputs where 2 and 2", [](Manifest& m) { plan(m).steps[5].outputs.pop_back(); }},
+    {"body: input 1 is of another type", [](Manifest& m) { plan(m).steps[5].inputs[2] = 9; }},
+    {"body: output 2 is of another type", [](Manifest& m) { plan(m).tensors[11].dtype = DType::i32; }},
+    {"body: its first input must be an i64 scalar", [](Manifest& m) { body(m).tensors[0].shape = Shape{Dim(2)}; }},
+    {"body: its first output must be a bool", [](Manifest& m) { body(m).outputs[0] = 1; }},
+    {"body: output 1 is of another type", [](Manifest& m) { body(m).outputs[1] = 0; }},
+    {"body: output list: tensor 9 of 4", [](Manifest& m) { body(m).outputs[1] = 9; }},
+    {"nothing binds symbol 'loop'", [](Manifest& m) { plan(m).tensors[11].shape = Shape{Dim::symbol("loop") * 2}; }},
     {"what another kind of step should", [](Manifest& m) { plan(m).steps[2].packed = {Tensor::scalar(1.0f)}; }},
     {"its rank 65 is above 64", [](Manifest& m) { plan(m).tensors[2].shape = Shape(65, Dim(1)); }},
     {"dim '-1' is not one", [](Manifest& m) { plan(m).tensors[2].shape = Shape{Dim(-1)}; }},

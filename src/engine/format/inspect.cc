@@ -93,6 +93,9 @@ std::string step_lines(const Plan& plan, const std::string& indent) {
           out += fmt::format("{}{}\n{}", inner, b ? "else" : "then", step_lines(*step.branches[b], inner));
         }
         break;
+      case Step::Kind::loop:
+        out += fmt::format("  loop carrying {}\n{}", step.carried, step_lines(*step.branches[0], inner));
+        break;
       case Step::Kind::kernel:
         out += fmt::format("\n{}{}\n", inner, printable(to_string(step.problem)));
         out += fmt::format("{}by {} version {}{}\n", inner, printable(step.choice.row), step.choice.version,

@@ -88,6 +88,11 @@ Json step_json(const Step& step) {
       out["branches"] = Json::array();
       for (const auto& branch : step.branches) out["branches"].push_back(steps_json(*branch));
       break;
+    case Step::Kind::loop:
+      out["kind"] = "loop";
+      out["carried"] = step.carried;
+      out["body"] = steps_json(*step.branches[0]);
+      break;
     case Step::Kind::copy:
       out["kind"] = "copy";
       break;

@@ -25,7 +25,7 @@ bool Step::operator==(const Step& other) const {
          problem == other.problem && choice == other.choice && identical_lists(packed, other.packed) &&
          alternative == other.alternative &&
          std::equal(branches.begin(), branches.end(), other.branches.begin(), other.branches.end(), same_plan) &&
-         left == other.left && right == other.right && message == other.message;
+         carried == other.carried && left == other.left && right == other.right && message == other.message;
 }
 
 bool Sample::operator==(const Sample& other) const {

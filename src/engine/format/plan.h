@@ -51,6 +51,11 @@ struct Step {
     branch = 2,  // if: inputs[0] is the condition, the others are captured; branches[0] or [1] runs
     copy = 3,    // inputs[0] to outputs[0], where an output must be memory of its own
     check = 4,   // the two dims must be equal
+    // Runs branches[0] while the condition holds, at most so many times.
+    // inputs: most (i64) and condition (bool), kNoTensor: no limit, always; then what is carried, what is captured
+    // the branch's inputs: the iteration (i64 scalar), carried, captured; its outputs: condition, carried, items
+    // outputs: carried, then the items of all runs stacked along a new first axis
+    loop = 5,
   };
 
   Kind kind = Kind::kernel;
@@ -64,7 +69,8 @@ struct Step {
   // Of a kernel whose row lives from a library: how to run without. It reads the same inputs.
   std::optional<Alternative> alternative;
 
-  std::vector<std::shared_ptr<const Plan>> branches;  // of a branch: then, else
+  std::vector<std::shared_ptr<const Plan>> branches;  // of a branch: then, else; of a loop: its body
+  int carried = 0;                                    // of a loop
 
   Dim left, right;      // of a check
   std::string message;  // of a check: what the user should know

@@ -25,7 +25,7 @@ class PlanVerifier {
       : plan_(plan), outer_(outer), depth_(outer ? outer->depth_ + 1 : 0) {}
 
   Result<void> run() {
-    if (depth_ > kMaxPlanDepth) return model_error("branches are nested deeper than {}", kMaxPlanDepth);
+    if (depth_ > kMaxPlanDepth) return model_error("branches and loops are nested deeper than {}", kMaxPlanDepth);
     made_.assign(plan_.tensors.size(), false);
     for (size_t i = 0; i < plan_.tensors.size(); ++i) MJ_TRY(named(i, check_tensor(i)));
     MJ_TRY(check_inputs());
@@ -153,12 +153,14 @@ class PlanVerifier {
   }
 
   Result<void> check_step(const Step& step) {
-    const bool is_kernel = step.kind == Step::Kind::kernel, is_branch = step.kind == Step::Kind::branch;
-    if ((!is_kernel && (!step.packed.empty() || step.alternative)) || step.branches.size() != (is_branch ? 2 : 0)) {
+    const bool is_kernel = step.kind == Step::Kind::kernel, is_loop = step.kind == Step::Kind::loop;
+    const size_t branches = step.kind == Step::Kind::branch ? 2 : is_loop ? 1 : 0;
+    if ((!is_kernel && (!step.packed.empty() || step.alternative)) || step.branches.size() != branches ||
+        (!is_loop && step.carried != 0)) {
       return model_error("it holds what another kind of step should");
     }
     for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (is_kernel && step.inputs[i] == kNoTensor) continue;
+      if ((is_kernel || (is_loop && i < 2)) && step.inputs[i] == kNoTensor) continue;
       MJ_TRY(check_use(step.inputs[i], "input"));
     }
     for (int id : step.outputs) {
@@ -173,6 +175,8 @@ class PlanVerifier {
         return check_copy(step);
       case Step::Kind::check:
         return check_equality(step);
+      case Step::Kind::loop:
+        return check_loop(step);
     }
     return model_error("it is of kind {}", static_cast<int>(step.kind));
   }
@@ -258,6 +262,57 @@ class PlanVerifier {
     }
     for (size_t i = 0; i < branch.outputs.size(); ++i) {
       if (!same(step.outputs[i], branch.outputs[i])) return model_error("output {} is of another type", i);
+    }
+    return {};
+  }
+
+  Result<void> check_loop(const Step& step) const {
+    const auto carried = static_cast<size_t>(step.carried);
+    if (step.carried < 0 || step.inputs.size() < 2 + carried || step.outputs.size() < carried) {
+      return model_error("{} inputs and {} outputs are too few to carry {}", step.inputs.size(), step.outputs.size(),
+                         step.carried);
+    }
+    const auto is = [&](int id, DType dtype) { return at(id).dtype == dtype && at(id).type().is_tensor(); };
+    if (step.inputs[0] != kNoTensor && !is(step.inputs[0], DType::i64)) {
+      return model_error("its first input must be i64, the most runs");
+    }
+    if (step.inputs[1] != kNoTensor && !is(step.inputs[1], DType::boolean)) {
+      return model_error("its second input must be a bool, the condition");
+    }
+    auto result = check_body(step, *step.branches[0]);
+    return result.ok() ? result : result.error().in("body");
+  }
+
+  Result<void> check_body(const Step& step, const Plan& body) const {
+    MJ_TRY(PlanVerifier(body, this).run());
+    if (body.inputs.size() + 1 != step.inputs.size() || body.outputs.size() != step.outputs.size() + 1) {
+      return model_error("{} inputs and {} outputs where {} and {} are passed", body.inputs.size(), body.outputs.size(),
+                         step.inputs.size() - 1, step.outputs.size() + 1);
+    }
+    const auto inside = [&](int id) -> const PlanTensor& { return body.tensors[static_cast<size_t>(id)]; };
+    if (inside(body.inputs[0]).type() != Type::tensor(DType::i64, {})) {
+      return model_error("its first input must be an i64 scalar, the iteration");
+    }
+    if (inside(body.outputs[0]).dtype != DType::boolean || !inside(body.outputs[0]).type().is_tensor()) {
+      return model_error("its first output must be a bool, the condition");
+    }
+    // What may not be there takes what is there.
+    const auto fits = [](const PlanTensor& from, const PlanTensor& to) {
+      return from.dtype == to.dtype && (from.form == to.form || from.type().as_optional().kind == to.form);
+    };
+    for (size_t i = 1; i < body.inputs.size(); ++i) {
+      if (!fits(at(step.inputs[i + 1]), inside(body.inputs[i]))) return model_error("input {} is of another type", i);
+    }
+    for (size_t i = 1; i < body.outputs.size(); ++i) {
+      const bool is_carried = i <= static_cast<size_t>(step.carried);
+      const PlanTensor& made = inside(body.outputs[i]);
+      const int result = step.outputs[i - 1];
+      const bool handed_on = !is_carried || fits(made, inside(body.inputs[i]));
+      const bool stacked = is_carried || made.type().is_tensor();
+      const bool given = result == kNoTensor || (is_carried ? fits(inside(body.inputs[i]), at(result)) &&
+                                                                  fits(at(step.inputs[i + 1]), at(result))
+                                                            : same_kind(made, at(result)));
+      if (!handed_on || !stacked || !given) return model_error("output {} is of another type", i);
     }
     return {};
   }

@@ -12,7 +12,7 @@
 
 namespace mj {
 
-inline constexpr int kMaxPlanDepth = 16;  // of branches within branches
+inline constexpr int kMaxPlanDepth = 16;  // of branches and loops within each other
 
 // After this: every number (tensor, body value, branch) is in range; every tensor is made once and before its use;
 // every symbol is bound somewhere; operands agree with their tensors in dtype and dims; a kernel's outputs have the

@@ -42,6 +42,7 @@ class PlanToRecord {
                       .origin = step.origin,
                       .kernel = {},
                       .branches = {},
+                      .carried = step.carried,
                       .left = {},
                       .right = {},
                       .message = step.message};
@@ -91,7 +92,7 @@ class PlanFromRecord {
       : number_(number), constants_(constants), times_(times) {}
 
   Result<Plan> plan(PlanRecord record, int depth = 0) {
-    if (depth > kMaxPlanDepth) return model_error("branches are nested deeper than {}", kMaxPlanDepth);
+    if (depth > kMaxPlanDepth) return model_error("branches and loops are nested deeper than {}", kMaxPlanDepth);
     Plan plan;
     plan.name = std::move(record.name);
     plan.inputs = std::move(record.inputs);
@@ -139,6 +140,7 @@ class PlanFromRecord {
     step.outputs = std::move(record.outputs);
     step.origin = std::move(record.origin);
     step.message = std::move(record.message);
+    step.carried = record.carried;
     if (is_check) {
       step.left = std::move(*record.left);
       step.right = std::move(*record.right);

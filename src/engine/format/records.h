@@ -45,6 +45,7 @@ struct StepRecord {
   std::vector<std::string> origin;
   std::optional<KernelRecord> kernel;
   std::vector<PlanRecord> branches;
+  int carried = 0;
   std::optional<Dim> left, right;
   std::string message;
 };

@@ -52,6 +52,19 @@ inline Step example_matmul(const Shape& x, const Shape& y) {
   return step;
 }
 
+// Of a loop: carries -x on, stacks x.
+inline Plan example_body() {
+  Plan plan = example_branch("neg");
+  plan.tensors.insert(plan.tensors.begin(), {"i", PlanTensor::Kind::input, DType::i64, Shape{}, kNoTensor, {}});
+  plan.tensors.push_back({"go_on", PlanTensor::Kind::constant, DType::boolean, Shape{}, kNoTensor, {}});
+  plan.tensors.back().constant = Tensor::scalar<bool>(true);
+  plan.steps[0].inputs = {1};
+  plan.steps[0].outputs = {2};
+  plan.inputs = {0, 1};
+  plan.outputs = {3, 2, 1};
+  return plan;
+}
+
 inline Plan example_plan() {
   const Dim n = Dim::symbol("N");
   const Shape x = {n, Dim(4)}, y = {n, Dim(3)};
@@ -60,16 +73,20 @@ inline Plan example_plan() {
   const auto tensor = [&](std::string name, PlanTensor::Kind kind, DType dtype, std::optional<Shape> shape) {
     plan.tensors.push_back({std::move(name), kind, dtype, std::move(shape), kNoTensor, {}});
   };
-  tensor("x", PlanTensor::Kind::input, DType::f32, x);                         // 0
-  tensor("w", PlanTensor::Kind::constant, DType::f32, Shape{Dim(4), Dim(3)});  // 1
-  tensor("y", PlanTensor::Kind::temporary, DType::f32, y);                     // 2
-  tensor("flat", PlanTensor::Kind::alias, DType::f32, Shape{n * Dim(3)});      // 3
-  tensor("which", PlanTensor::Kind::constant, DType::boolean, Shape{});        // 4
-  tensor("z", PlanTensor::Kind::temporary, DType::f32, y);                     // 5
-  tensor("copy", PlanTensor::Kind::temporary, DType::f32, y);                  // 6
-  tensor("labels", PlanTensor::Kind::constant, DType::string, Shape{Dim(2)});  // 7
-  tensor("parts", PlanTensor::Kind::temporary, DType::f32, y);                 // 8
+  tensor("x", PlanTensor::Kind::input, DType::f32, x);                                            // 0
+  tensor("w", PlanTensor::Kind::constant, DType::f32, Shape{Dim(4), Dim(3)});                     // 1
+  tensor("y", PlanTensor::Kind::temporary, DType::f32, y);                                        // 2
+  tensor("flat", PlanTensor::Kind::alias, DType::f32, Shape{n * Dim(3)});                         // 3
+  tensor("which", PlanTensor::Kind::constant, DType::boolean, Shape{});                           // 4
+  tensor("z", PlanTensor::Kind::temporary, DType::f32, y);                                        // 5
+  tensor("copy", PlanTensor::Kind::temporary, DType::f32, y);                                     // 6
+  tensor("labels", PlanTensor::Kind::constant, DType::string, Shape{Dim(2)});                     // 7
+  tensor("parts", PlanTensor::Kind::temporary, DType::f32, y);                                    // 8
+  tensor("most", PlanTensor::Kind::constant, DType::i64, Shape{});                                // 9
+  tensor("last", PlanTensor::Kind::temporary, DType::f32, y);                                     // 10
+  tensor("all", PlanTensor::Kind::temporary, DType::f32, Shape{Dim::symbol("loop"), n, Dim(3)});  // 11
   plan.tensors[8].form = Type::Kind::sequence;
+  plan.tensors[9].constant = Tensor::scalar<int64_t>(3);
   plan.tensors[1].constant = Tensor::of<float>({4, 3}, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
   plan.tensors[3].alias_of = 2;
   plan.tensors[4].constant = Tensor::scalar<bool>(true);
@@ -98,7 +115,13 @@ inline Plan example_plan() {
   sequence.problem.inputs = {{DType::f32, y, false}};
   sequence.problem.outputs = {{DType::f32, y, false, Type::Kind::sequence}};
   sequence.choice.row = "reference";
-  plan.steps = {example_matmul(x, y), branch, copy, check, sequence};
+  Step loop;
+  loop.kind = Step::Kind::loop;
+  loop.inputs = {9, kNoTensor, 5};
+  loop.outputs = {10, 11};
+  loop.branches = {std::make_shared<const Plan>(example_body())};
+  loop.carried = 1;
+  plan.steps = {example_matmul(x, y), branch, copy, check, sequence, loop};
   plan.inputs = {0};
   plan.outputs = {6, 3, 7};
   return plan;

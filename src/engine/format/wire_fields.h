@@ -27,7 +27,7 @@ struct EnumRange<PlanTensor::Kind> {
 };
 template <>
 struct EnumRange<Step::Kind> {
-  static constexpr uint64_t first = 1, last = 4;
+  static constexpr uint64_t first = 1, last = 5;
 };
 
 // Dims travel as their text.
@@ -239,6 +239,7 @@ void fields(V& v, T& x) {
   v(7, "left", x.left);
   v(8, "right", x.right);
   v(9, "text", x.message);
+  v(10, "carried", x.carried);
 }
 template <class V, Of<PlanRecord> T>
 void fields(V& v, T& x) {
