@@ -27,6 +27,10 @@ import onnx
 import onnx.numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
+# Where ONNX's own answer is further from the exact one than its tolerance: what it expects of an inverse DFT comes from
+# an f32 FFT, which gives up to 2e-6 where the exact answer is 0.
+ROUGH = {"test_dft_inverse": 4e-6, "test_dft_inverse_opset19": 4e-6}
+
 RAW = {"bfloat16": "V2", "int4": "V1", "uint4": "V1", "float8_e4m3fn": "V1", "float8_e5m2": "V1"}
 
 
@@ -110,7 +114,7 @@ def difference(test, values, got, want):
         if expected.dtype.kind not in "fc":
             if not np.array_equal(ours, expected):
                 return f"'{name}' is {ours.reshape(-1)[:8]} instead of {expected.reshape(-1)[:8]}"
-        elif not np.allclose(ours, expected, rtol=rtol, atol=test.atol, equal_nan=True):
+        elif not np.allclose(ours, expected, rtol=rtol, atol=ROUGH.get(test.name, test.atol), equal_nan=True):
             return f"'{name}' is off by up to {np.nanmax(np.abs(ours.astype(float) - expected.astype(float))):.3g}"
     return None
 

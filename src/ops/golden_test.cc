@@ -40,8 +40,11 @@ struct Cursor {
   std::string until(std::string_view stops) {
     skip();
     int depth = 0;  // parentheses of a Dim
+    bool quoted = false;
     size_t n = 0;
     for (; n < text.size(); ++n) {
+      if (text[n] == '"') quoted = !quoted;
+      if (quoted) continue;
       if (text[n] == '(') ++depth;
       if (depth == 0 && stops.find(text[n]) != std::string_view::npos) break;
       if (text[n] == ')') --depth;
@@ -82,7 +85,8 @@ Tensor tensor_of(const Type& type, const std::vector<std::string>& words) {
   if (static_cast<size_t>(tensor.size()) != words.size()) return tensor;
   for (size_t i = 0; i < words.size(); ++i) {
     if (type.dtype == DType::string) {
-      tensor.mutable_string_data()[i] = words[i];
+      const bool quoted = words[i].size() >= 2 && words[i][0] == '"';
+      tensor.mutable_string_data()[i] = quoted ? words[i].substr(1, words[i].size() - 2) : words[i];
       continue;
     }
     dispatch(type.dtype, [&]<class T>() {

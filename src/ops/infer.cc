@@ -79,8 +79,9 @@ Result<void> InferContext::ranked(size_t i) const {
   if (inputs[i].type.kind != Type::Kind::tensor) {
     return fail(fmt::format("input {} must be a tensor, got {}", i, to_string(inputs[i].type)));
   }
-  if (!inputs[i].type.ranked()) return fail(fmt::format("input {} must have a known rank", i));
-  return {};
+  if (inputs[i].type.ranked()) return {};
+  // The model may be sound: it is our rules that need to know.
+  return error(ErrorCode::unsupported, "{}: input {} must have a known rank", op, i);
 }
 
 Result<void> InferContext::sequence(size_t i) const {

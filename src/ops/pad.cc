@@ -49,6 +49,11 @@ InferResult Pad::infer(const InferContext& context) const {
     MJ_TRY(context.same_dtype(0, 2));
     if (equal(element_count(context.shape(2)), 1) == Tri::no) return context.fail("value must be one element");
   }
+  if (!context.concrete() && context.has(3) && !context[3].known_elements()) {  // any dim may grow
+    Shape any;
+    for (int64_t d = 0; d < context[0].type.rank(); ++d) any.push_back(context.fresh("pad"));
+    return one(context.dtype(0), std::move(any));
+  }
   MJ_ASSIGN(const std::vector<int64_t> axes, pad_axes(context));
   const std::optional<std::vector<Dim>> pads = context[1].elements();
   Shape out = context.shape(0);

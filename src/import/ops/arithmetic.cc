@@ -108,4 +108,12 @@ void import_swish(NodeImport& node) {
   node.finish(op("mul"), {x, node.emit(op("sigmoid"), {scaled})});
 }
 
+// a * sigmoid(alpha a) * b
+void import_swiglu(NodeImport& node) {
+  node.inputs_between(2, 2);
+  const ValueId a = node.in(0), alpha = node.scalar(node.number("alpha", 1), node.dtype(a));
+  const ValueId gate = node.emit(op("sigmoid"), {node.emit(op("mul"), {a, alpha})});
+  node.finish(op("mul"), {node.emit(op("mul"), {a, gate}), node.in(1)});
+}
+
 }  // namespace mj::onnx

@@ -2,18 +2,14 @@
 #include <cmath>
 #include <limits>
 
-#include "import/ops/irregular.h"
+#include "import/ops/attention_in_parts.h"
 
 namespace mj::onnx {
 
-// Without a cache of keys and values; its mask may be bool (true: seen) or added.
+// Its mask may be bool (true: seen) or added.
 void import_attention(NodeImport& node) {
-  node.outputs_at_most(1);
-  if (node.input_count() > 4) return node.unsupported("it has a cache of keys and values");
-  node.inputs_between(3, 4);
-  node.ignore("softmax_precision");      // f32 or wider here
-  node.ignore("qk_matmul_output_mode");  // of an output that is refused
-  if (node.number("softcap", 0) != 0) return node.unsupported("softcap is not 0");
+  node.inputs_between(3, 7);
+  node.ignore("softmax_precision");  // f32 or wider here
   const ValueId q = node.in(0), k = node.in(1);
   const int64_t rank = node.rank(q);
   if (node.failed() || node.rank(k) != rank || (rank != 3 && rank != 4)) {
@@ -30,9 +26,16 @@ void import_attention(NodeImport& node) {
   const bool causal = node.flag("is_causal", false);
   const size_t rows = split ? 2 : 1;
   // With fewer queries than keys ONNX lines them up at the first key, we at the last.
-  if (causal && equal(q_shape[rows], k_shape[rows]) != Tri::yes) {
-    return node.unsupported("is_causal with another number of queries than keys");
+  const bool lined_up = !causal || equal(q_shape[rows], k_shape[rows]) == Tri::yes;
+  bool plain = lined_up && node.input_count() <= 4 && node.number("softcap", 0) == 0 &&
+               node.integer("left_window_size", -1) == -1 && node.integer("right_window_size", -1) == -1;
+  for (size_t i = 1; i < 4; ++i) plain = plain && !node.wants(i);
+  if (node.has(3)) {  // it may be shorter than the keys
+    const Type& mask = node.type(node.in(3));
+    plain = plain && mask.rank() > 0 && equal(mask.shape->back(), k_shape[rows]) == Tri::yes;
   }
+  if (!plain) return import_attention_in_parts(node, split, heads, kv_heads);
+  node.ignore("qk_matmul_output_mode");
   std::vector<ValueId> inputs{q, k, node.in(2)};
   if (node.has(3)) {
     ValueId mask = node.in(3);

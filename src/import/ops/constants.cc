@@ -32,10 +32,28 @@ void import_constant(NodeImport& node) {
 
 namespace {
 
+// What would round to more than the largest number becomes NaN (e4m3, which has no infinity) or infinite. Bits are put
+// in, as numbers that are put together saturate again.
+void cast_without_saturating(NodeImport& node, DType to) {
+  const ValueId x = node.in(0), wide = node.emit(op("cast", {{0, "to", DType::f32}}), {x});
+  ValueId bits = node.emit(op("bit_cast", {{0, "to", DType::u8}}), {node.emit(op("cast", {{0, "to", to}}), {x})});
+  const auto limit = [&](double value) { return node.scalar(value, DType::f32); };
+  const auto put = [&](ValueId where, uint8_t value) {
+    bits = node.emit(op("where"), {where, node.constant(Tensor::scalar(value)), bits});
+  };
+  if (to == DType::f8e4m3) {  // 448 is the largest; 464, half-way to the next one, rounds to it
+    put(node.emit(op("greater"), {node.emit(op("abs"), {wide}), limit(464)}), 0x7f);
+  } else {  // 57344 is the largest; 61440, half-way to the next one, does not round to it
+    put(node.emit(op("greater_equal"), {wide, limit(61440)}), 0x7c);
+    put(node.emit(op("less_equal"), {wide, limit(-61440)}), 0xfc);
+  }
+  node.finish(op("bit_cast", {{0, "to", to}}), {bits});
+}
+
 void cast_to(NodeImport& node, DType to) {
   const bool f8 = to == DType::f8e4m3 || to == DType::f8e5m2;
-  if (!node.flag("saturate", true) && f8) return node.unsupported("casts to 8-bit floats always saturate here");
   node.ignore("round_mode");  // of a type that we do not have
+  if (!node.flag("saturate", true) && f8) return cast_without_saturating(node, to);
   node.finish(op("cast", {{0, "to", to}}), {node.in(0)});
 }
 
@@ -59,7 +77,7 @@ void import_identity(NodeImport& node) {
   node.output(0, node.in(0));
 }
 
-// Its training mode is an attribute before opset 7, never here, and an input from opset 12.
+// Its training mode is an attribute before opset 7, never here, and an input from opset 12. Else it keeps everything.
 void import_dropout(NodeImport& node) {
   node.inputs_between(1, 3);
   node.ignore("ratio");
@@ -68,8 +86,11 @@ void import_dropout(NodeImport& node) {
     const std::vector<int64_t> training = node.known_integers(2, "training_mode");
     if (training.empty() || training[0] != 0) node.unsupported("it is in training mode");
   }
-  node.outputs_at_most(1);
-  node.output(0, node.in(0));
+  const ValueId x = node.in(0);
+  node.output(0, x);
+  if (!node.wants(1)) return;
+  const ValueId kept = node.constant(Tensor::scalar(true));
+  node.output(1, node.emit(op("expand"), {kept, node.emit(op("shape"), {x})}));
 }
 
 }  // namespace mj::onnx

@@ -15,10 +15,31 @@ void check_stash_type(NodeImport& node) {
 
 }  // namespace
 
+// In training mode the statistics are the input's own, and the running ones follow them by (1 - momentum).
 void import_batch_normalization(NodeImport& node) {
   node.inputs_between(5, 5);
-  node.ignore("momentum");  // of training
-  if (node.flag("training_mode", false)) return node.unsupported("training_mode is 1");
+  const float momentum = node.number("momentum", 0.9f);
+  if (node.flag("training_mode", false)) {
+    std::vector<ValueId> inputs = node.inputs();
+    const ValueId x = node.in(0);
+    std::vector<int64_t> axes{0};
+    for (int64_t d = 2; d < node.rank(x); ++d) axes.push_back(d);
+    const auto mean = [&](ValueId of, bool keep) {
+      return node.emit(op("reduce_mean", {{0, "axes", axes}, {0, "keepdims", keep}}), {of});
+    };
+    const ValueId centered = node.emit(op("sub"), {x, mean(x, true)});
+    inputs[3] = mean(x, false);
+    inputs[4] = mean(node.emit(op("mul"), {centered, centered}), false);
+    for (size_t i = 1; i < 3; ++i) {
+      if (!node.wants(i)) continue;
+      const ValueId running = node.in(i + 2);
+      const DType dtype = node.dtype(running);
+      const ValueId old = node.emit(op("mul"), {running, node.scalar(momentum, dtype)});
+      const ValueId now = node.emit(op("mul"), {inputs[i + 2], node.scalar(1 - momentum, dtype)});
+      node.output(i, node.emit(op("add"), {old, now}));
+    }
+    return node.output(0, node.emit(node.op("batch_norm"), inputs));
+  }
   if (node.opset < 9 && !node.flag("spatial", true)) return node.unsupported("spatial is 0");
   node.finish(node.op("batch_norm"), node.inputs());
 }
@@ -26,7 +47,21 @@ void import_batch_normalization(NodeImport& node) {
 void import_layer_normalization(NodeImport& node) {
   node.inputs_between(2, 3);
   check_stash_type(node);
-  node.finish(node.op("layer_norm"), node.inputs());
+  const Op norm = node.op("layer_norm");
+  if (!node.wants(1) && !node.wants(2)) return node.finish(norm, node.inputs());
+  const int64_t rank = node.rank(node.in(0));
+  std::vector<int64_t> axes;
+  for (int64_t d = node.axis(node.integer("axis", -1), rank); d < rank; ++d) axes.push_back(d);
+  // The statistics are f32, whatever the input is.
+  const bool narrow = node.dtype(node.in(0)) != DType::f32;
+  const ValueId x = narrow ? node.emit(op("cast", {{0, "to", DType::f32}}), {node.in(0)}) : node.in(0);
+  const auto mean = [&](ValueId of) { return node.emit(op("reduce_mean", {{0, "axes", axes}}), {of}); };
+  const ValueId centered = node.emit(op("sub"), {x, mean(x)});
+  const ValueId variance = mean(node.emit(op("mul"), {centered, centered}));
+  const ValueId sum = node.emit(op("add"), {variance, node.scalar(node.number("epsilon", 1e-5f), DType::f32)});
+  node.output(0, node.emit(norm, node.inputs()));
+  node.output(1, mean(x));
+  node.output(2, node.emit(op("reciprocal"), {node.emit(op("sqrt"), {sum})}));
 }
 
 void import_rms_normalization(NodeImport& node) {

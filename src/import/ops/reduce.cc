@@ -42,6 +42,12 @@ void import_reduce(NodeImport& node) {
   } else {
     node.inputs_between(1, 2);
     empty_is_nothing = node.flag("noop_with_empty_axes", false);
+    if (node.has(1) && !node.graph.value(node.in(1)).info.known_elements()) {
+      return node.finish(op("reduce_at", {{0, "reduction", std::string(reduction(name))},
+                                          {0, "keepdims", keepdims},
+                                          {0, "empty_is_none", empty_is_nothing}}),
+                         node.inputs());
+    }
     if (node.has(1)) axes = node.known_integers(1, "axes");
   }
   if (axes.empty() && empty_is_nothing) return node.output(0, x);

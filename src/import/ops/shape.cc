@@ -45,6 +45,11 @@ void import_flatten(NodeImport& node) {
 
 namespace {
 
+// Are the numbers that newer opsets take as input 1 known? They may be computed.
+bool are_known(NodeImport& node) {
+  return node.has(1) && node.graph.value(node.in(1)).info.known_elements().has_value();
+}
+
 // `axes` of Squeeze, Unsqueeze: an attribute before opset 13, then an input.
 std::optional<std::vector<int64_t>> axes_of(NodeImport& node) {
   if (node.opset < 13) {
@@ -59,6 +64,7 @@ std::optional<std::vector<int64_t>> axes_of(NodeImport& node) {
 }  // namespace
 
 void import_squeeze(NodeImport& node) {
+  if (node.opset >= 13 && node.has(1) && !are_known(node)) return node.finish(op("squeeze_at"), node.inputs());
   std::optional<std::vector<int64_t>> axes = axes_of(node);
   const ValueId x = node.in(0);
   if (!axes) {  // every dim of 1, and those alone
@@ -66,7 +72,7 @@ void import_squeeze(NodeImport& node) {
     const int64_t rank = node.rank(x);
     for (int64_t i = 0; i < rank; ++i) {
       const Dim& dim = (*node.type(x).shape)[static_cast<size_t>(i)];
-      if (!dim.constant()) return node.unsupported("without axes every dimension must be known, got {}", dim);
+      if (!dim.constant()) return node.finish(op("squeeze_at"), {x});
       if (dim == Dim(1)) axes->push_back(i);
     }
   }
@@ -75,6 +81,7 @@ void import_squeeze(NodeImport& node) {
 }
 
 void import_unsqueeze(NodeImport& node) {
+  if (node.opset >= 13 && node.has(1) && !are_known(node)) return node.finish(op("unsqueeze_at"), node.inputs());
   const std::optional<std::vector<int64_t>> axes = axes_of(node);
   if (!axes) return node.fail("has no axes");
   node.finish(op("unsqueeze", {{0, "axes", *axes}}), {node.in(0)});
@@ -84,11 +91,15 @@ void import_unsqueeze(NodeImport& node) {
 void import_split(NodeImport& node) {
   std::vector<int64_t> sizes;
   const auto parts = static_cast<int64_t>(node.output_count());
+  const int64_t axis = node.integer("axis", 0);
   if (node.opset < 13) {
     node.inputs_between(1, 1);
     sizes = node.integers("split").value_or(sizes);
   } else {
     node.inputs_between(1, 2);
+    if (node.has(1) && !are_known(node)) {
+      return node.finish(op("split_at", {{0, "axis", axis}}), node.inputs(), static_cast<int>(parts));
+    }
     if (node.has(1)) sizes = node.known_integers(1, "the sizes");
   }
   const bool given = node.opset < 13 ? node.has_attribute("split") : node.has(1);
@@ -96,9 +107,46 @@ void import_split(NodeImport& node) {
   if (const int64_t told = node.integer("num_outputs", parts); told != parts) {
     return node.fail("num_outputs is {}, but the node has {} outputs", told, parts);
   }
-  const int64_t axis = node.integer("axis", 0);
   node.finish(op("split", {{0, "axis", axis}, {0, "sizes", sizes}, {0, "num_outputs", given ? int64_t{0} : parts}}),
               {node.in(0)}, static_cast<int>(parts));
+}
+
+void import_compress(NodeImport& node) {
+  node.inputs_between(2, 2);
+  const bool flat = !node.has_attribute("axis");
+  node.finish(node.op("compress", {{0, "flat", flat}}), node.inputs());
+}
+
+void import_string_split(NodeImport& node) {
+  node.inputs_between(1, 1);
+  node.finish(node.op("string_split"), {node.in(0)}, 2);
+}
+
+void import_unique(NodeImport& node) {
+  node.inputs_between(1, 1);
+  const bool flat = !node.has_attribute("axis");
+  node.finish(node.op("unique", {{0, "flat", flat}}), {node.in(0)}, 4);
+}
+
+// With the block index as the inner part of the channel: the channels of the other order, [b, b, C], as [C, b, b].
+void import_space_to_depth(NodeImport& node) {
+  node.inputs_between(1, 1);
+  const std::string mode = node.string("mode", "DCR");
+  const Op blocks = node.op("space_to_depth");
+  if (mode == "DCR") return node.finish(blocks, {node.in(0)});
+  if (mode != "CRD") return node.fail("mode must be DCR or CRD, got '{}'", mode);
+  const ValueId x = node.in(0);
+  if (node.rank(x) != 4) return node.fail("its input must have 4 dims, got {}", to_string(node.type(x)));
+  const std::optional<int64_t> channels = (*node.type(x).shape)[1].constant();
+  if (!channels) return node.unsupported("the number of channels must be known");
+  const ValueId out = node.emit(blocks, {x});
+  const int64_t split[] = {0, -1, *channels};
+  const ValueId shape = node.emit(op("shape"), {out});
+  const ValueId flat = node.emit(op("shape", {{0, "start", int64_t{2}}}), {out});
+  const ValueId rows = node.emit(op("concat", {{0, "axis", int64_t{0}}}), {node.integers_constant(split), flat});
+  const std::vector<int64_t> perm{0, 2, 1, 3, 4};
+  const ValueId parts = node.emit(op("reshape"), {out, rows});
+  node.finish(op("reshape"), {node.emit(op("transpose", {{0, "perm", perm}}), {parts}), shape});
 }
 
 // The name of ScatterElements in opsets 9 and 10.
@@ -127,13 +175,11 @@ void import_pad_attributes(NodeImport& node) {
 
 void import_slice(NodeImport& node) {
   node.inputs_between(3, 5);
-  if (node.has(3)) node.known_integers(3, "axes");
   node.finish(op("slice"), node.inputs());
 }
 
 void import_pad(NodeImport& node) {
   node.inputs_between(2, 4);
-  if (node.has(3)) node.known_integers(3, "axes");
   node.finish(node.op("pad"), node.inputs());
 }
 

@@ -35,6 +35,23 @@ void import_average_pool(NodeImport& node) {
   node.finish(node.op("average_pool"), {node.in(0)});
 }
 
+// (sum of |x|^p over the window)^(1/p), the sum as an average times the window's size
+void import_lp_pool(NodeImport& node) {
+  node.inputs_between(1, 1);
+  const auto kernel = node.integers("kernel_shape");
+  if (!kernel) return node.fail("attribute 'kernel_shape' is missing");
+  if (node.integer("ceil_mode", 0) != 0) return node.unsupported("ceil_mode is 1");
+  const ValueId x = node.in(0);
+  const DType dtype = node.dtype(x);
+  const auto p = static_cast<double>(node.integer("p", 2));
+  double taps = 1;
+  for (int64_t k : *kernel) taps *= static_cast<double>(k);
+  const ValueId power = node.emit(op("pow"), {node.emit(op("abs"), {x}), node.scalar(p, dtype)});
+  const ValueId mean = node.emit(node.op("average_pool", {{0, "count_include_pad", true}}), {power});
+  const ValueId sum = node.emit(op("mul"), {mean, node.scalar(taps, dtype)});
+  node.finish(op("pow"), {sum, node.scalar(1 / p, dtype)});
+}
+
 void import_max_pool(NodeImport& node) {
   node.inputs_between(1, 1);
   if (node.wants(1)) return node.unsupported("its output 'Indices' is used");

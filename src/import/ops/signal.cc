@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// DFT; window functions, of a length that may be computed.
+#include <numbers>
+
+#include "import/ops/irregular.h"
+
+namespace mj::onnx {
+namespace {
+
+// a - b cos(2 pi n / N) + c cos(4 pi n / N) for n = 0, 1, ...; N is the length, or one less where it is not periodic
+void cosine_window(NodeImport& node, double a, double b, double c) {
+  node.inputs_between(1, 1);
+  const DType to = node.dtype("output_datatype", DType::f32);
+  const bool periodic = node.flag("periodic", true);
+  const DType wide = to == DType::f64 ? to : DType::f32;
+  const auto one = [&](int64_t value) { return node.constant(Tensor::scalar(value)); };
+  const ValueId size = node.emit(op("cast", {{0, "to", DType::i64}}), {node.in(0)});
+  const ValueId last = periodic ? size : node.emit(op("sub"), {size, one(1)});
+  const auto real = [&](ValueId x) { return node.emit(op("cast", {{0, "to", wide}}), {x}); };
+  const ValueId place = real(node.emit(op("range"), {one(0), size, one(1)}));
+  const ValueId turn = node.emit(op("div"), {place, real(last)});
+  const auto term = [&](double turns, double factor) {
+    const ValueId angle = node.emit(op("mul"), {turn, node.scalar(2 * std::numbers::pi * turns, wide)});
+    return node.emit(op("mul"), {node.emit(op("cos"), {angle}), node.scalar(factor, wide)});
+  };
+  ValueId window = node.emit(op("add"), {term(1, -b), node.scalar(a, wide)});
+  if (c != 0) window = node.emit(op("add"), {window, term(2, c)});
+  node.finish(op("cast", {{0, "to", to}}), {window});
+}
+
+}  // namespace
+
+void import_hann_window(NodeImport& node) { cosine_window(node, 0.5, 0.5, 0); }
+void import_hamming_window(NodeImport& node) { cosine_window(node, 25.0 / 46, 21.0 / 46, 0); }
+void import_blackman_window(NodeImport& node) { cosine_window(node, 0.42, 0.5, 0.08); }
+
+// The axis is an attribute before opset 20, then an input.
+void import_dft_17(NodeImport& node) {
+  node.inputs_between(1, 2);
+  node.finish(node.op("dft", {{0, "axis", node.integer("axis", 1)}}), node.inputs());
+}
+
+void import_dft(NodeImport& node) {
+  node.inputs_between(1, 3);
+  node.finish(node.op("dft"), node.inputs());
+}
+
+}  // namespace mj::onnx
