@@ -119,6 +119,21 @@ def difference(test, values, got, want):
     return None
 
 
+def refusal(message):
+    """What the model has that we do not: "Cast: element type int2 is not supported", "Momentum: no such operator"."""
+    reasons = []
+    for line in re.findall(r"^  (.+)$", message, re.M):
+        named = re.match(r"(\S+) \((\S+), [^)]*\)(?:: (.*?))?; \d+ nodes?: ", line)
+        if named:
+            operator, domain, why = named.groups()
+            where = "" if domain == "ai.onnx" else f" ({domain})"
+            line = f"{operator}{where}: {why or 'no such operator here'}"
+        line = re.sub(r"'[^']*'", "...", line)  # names of the one model
+        if line not in reasons:
+            reasons.append(line)
+    return ", ".join(reasons) or message.strip().split(".onnx: ")[-1]
+
+
 def run(test):
     """(outcome, reason)"""
     model, data_sets = opened(test)
@@ -131,8 +146,7 @@ def run(test):
         pathlib.Path(path).write_bytes(model.SerializeToString())
         done = mjlib.millijoule("compile", path, "-o", engine, check=False)
         if done.returncode == 3:
-            operators = ", ".join(re.findall(r"^  (\S+) \(", done.stderr, re.M))
-            return "refused", operators or done.stderr.strip().split(".onnx: ")[-1]
+            return "refused", refusal(done.stderr)
         if done.returncode:
             return "failed", done.stderr.strip()
         for given, expected in data_sets:

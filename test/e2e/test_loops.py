@@ -5,6 +5,74 @@ import numpy as np
 import pytest
 from conftest import model_of, normal
 
+POWERS = """agraph (int64 m, bool c, float[N] x) => (float[N] last, float[M, N] all) {
+  limit = Constant<value = float {100.0}>()
+  last, all = Loop(m, c, x) <body = b (int64 i, bool go_on, float[N] a) => (bool more, float[N] d, float[N] s) {
+    d = Add(a, a)  s = Identity(a)  top = ReduceMax<keepdims = 0>(d)  more = Less(top, limit)
+  }>
+}"""
+
+
+@pytest.mark.parametrize("most", [1, 3, 1000])
+def test_loop_ends_early(bench, most):
+    feeds = [{"m": np.array(most, np.int64), "c": np.array(True), "x": np.abs(normal(n)) + 1} for n in (1, 5)]
+    bench.agree(model_of(POWERS), *feeds)
+
+
+@pytest.mark.parametrize("most, condition", [(0, True), (3, False), (-1, True)])
+def test_loop_never_begins(bench, most, condition):
+    x = normal(5)
+    got = bench.run(bench.compile(model_of(POWERS)), {"m": np.array(most, np.int64), "c": np.array(condition), "x": x})
+    np.testing.assert_array_equal(got["last"], x)
+    assert got["all"].shape == (0, 5)  # ONNX Runtime has (0, 0): it forgets what an item would have been
+
+
+def test_loop_carries_what_grows(bench):
+    model = model_of("""agraph (int64 m, float[N,2] x) => (float[G,2] y) {
+      y = Loop(m, , x) <body = b (int64 i, bool go_on, float[K,2] a) => (bool more, float[L,2] d) {
+        more = Identity(go_on)  s = Shape(a)  f = Cast<to = 1>(s)  e = ReduceSum<keepdims = 0>(f)
+        t = Add(x, e)  d = Concat<axis = 0>(a, t)
+      }>
+    }""")
+    bench.agree(model, *({"m": np.array(m, np.int64), "x": normal(n, 2)} for m, n in ((0, 2), (1, 1), (4, 3))))
+
+
+def test_nested_loops_capture_from_all_around(bench):
+    model = model_of("""agraph (int64 m, float[N] x) => (float[N] y, float[M,K,N] all) {
+      y, all = Loop(m, , x) <body = outer (int64 i, bool go_on, float[N] a) => (bool more, float[N] b, float[K,N] rows) {
+        more = Identity(go_on)  two = Constant<value = int64 {2}>()
+        b, rows = Loop(two, , a) <body = inner (int64 j, bool inner_on, float[N] p) => (bool on, float[N] q, float[N] r) {
+          on = Identity(inner_on)  k = Add(i, j)  f = Cast<to = 1>(k)  t = Mul(x, f)  q = Add(p, t)  r = Sub(q, a)
+        }>
+      }>
+    }""")
+    bench.agree(model, *({"m": np.array(m, np.int64), "x": normal(n)} for m, n in ((1, 3), (3, 2))))
+
+
+def test_loop_within_if(bench):
+    model = model_of("""agraph (bool c, int64 m, float[N] x) => (float[N] y) {
+      y = If(c) <then_branch = t () => (float[N] p) {
+          p = Loop(m, , x) <body = b (int64 i, bool go_on, float[N] a) => (bool more, float[N] d) {
+            more = Identity(go_on)  d = Mul(a, x)
+          }>
+        }, else_branch = e () => (float[N] n) { n = Neg(x) }>
+    }""")
+    bench.agree(model, *({"c": np.array(c), "m": np.array(2, np.int64), "x": normal(3)} for c in (True, False)))
+
+
+def test_stacked_items_must_not_change(bench):
+    model = model_of("""agraph (int64 m, float[N] x) => (float[G] y, float[M,K] all) {
+      y, all = Loop(m, , x) <body = b (int64 i, bool go_on, float[K] a) => (bool more, float[L] d, float[L] s) {
+        more = Identity(go_on)  d = Concat<axis = 0>(a, a)  s = Identity(d)
+      }>
+    }""")
+    engine = bench.compile(model)
+    assert bench.run(engine, {"m": np.array(1, np.int64), "x": normal(2)}, "--allow-unverified")["all"].shape == (1, 4)
+    done = bench.run(engine, {"m": np.array(2, np.int64), "x": normal(2)}, "--allow-unverified", check=False)
+    assert done.returncode == 1
+    assert "is stacked, so it must not change" in done.stderr
+
+
 @pytest.mark.parametrize("reverse", [0, 1])
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_scan(bench, axis, reverse):
