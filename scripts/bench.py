@@ -3,18 +3,14 @@
 
     bench.py                              networks with random weights are made first (scripts/make_models.py)
     bench.py --models DIR                 NAME.onnx with NAME.inputs.npz for resnet50, bert_base, lstm_am
-    bench.py --peers cpu_peers.py --ways ov-fp32,...       more ways of a script with WAYS[kind](...) -> step
 
-All ways of one network and batch take turns, round by round, so that a busy machine slows all of them; a figure is
-the median of the rounds' medians. "own rows" is an engine compiled without the oneDNN module.
+A figure is the median of the rounds' medians (turns.py). "own rows" is an engine compiled without the oneDNN module.
 """
 
 import argparse
-import importlib.util
 import json
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,40 +19,14 @@ import time
 import numpy as np
 
 import mjlib
+import turns
 
 MODELS = ("resnet50", "bert_base", "lstm_am")
 SIZES = {"S": 128, "T": 200}
-# Multiply-adds of one request, counted from the shapes of Conv, MatMul, Gemm and LSTM.
-MACS = {"resnet50": 4.089e9, "bert_base": 11.174e9, "lstm_am": 1.0856e9}
 OWN_ROWS = {"MJ_TACTIC": "-onednn"}
 COMPILE_LIMIT_S = {"resnet50": 15, "bert_base": 40}
 LOAD_LIMIT_MS = 150
 REPEATS = 1000
-
-
-def peer_steps(script, ways, folder, name, batch, threads):
-    """{way: step} of a peers script; a way that does not run here is named and left out."""
-    spec = importlib.util.spec_from_file_location("peers", script)
-    peers = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(peers)
-    steps = {}
-    for way in ways:
-        kind, precision = way.split("-")
-        try:
-            steps[way] = peers.WAYS[kind](precision, str(folder), name, batch, threads)
-            steps[way]()
-        except Exception as error:  # whatever a foreign project raises
-            print(f"{name}: {way} left out: {error!r}"[:200], file=sys.stderr)
-    return steps
-
-
-def step_ms(step, seconds):
-    times, start = [], time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - start < seconds:
-        begin = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times) * 1e3
 
 
 def feed_of(name, reference, folder, batch, seed=0):
@@ -67,20 +37,9 @@ def feed_of(name, reference, folder, batch, seed=0):
 def speed(name, batch, engines, reference, folder, options):
     """One row: {way: ms} and the last record of `millijoule bench` for each of our engines."""
     feed = feed_of(name, reference, folder, batch)
-    shapes = ",".join(f"{key}={'x'.join(map(str, value.shape))}" for key, value in feed.items())
-    peers = peer_steps(options.peers, options.ways, folder, name, batch, options.threads) if options.peers else {}
-    times, records = {}, {}
-    for _ in range(options.rounds):
-        for way, engine in engines.items():
-            records[way] = mjlib.millijoule_json("bench", engine, "--shapes", shapes, "--threads", options.threads,
-                                                 "--duration", options.seconds)
-            times.setdefault(way, []).append(records[way]["results"]["latency_ms"]["median"])
-        times.setdefault("onnxruntime", []).append(reference.time_ms(feed, options.seconds))
-        for way, step in peers.items():
-            times.setdefault(way, []).append(step_ms(step, options.seconds))
-    latency = {way: statistics.median(values) for way, values in times.items()}
-    return {"model": name, "batch": batch, "latency_ms": latency, "rounds_ms": times,
-            "gflops": 2 * MACS[name] * batch / latency["millijoule"] / 1e6, "records": records}
+    ways = {way: turns.engine_way(engine, feed, options.threads) for way, engine in engines.items()}
+    ways["onnxruntime"] = turns.step_way(lambda: reference.run(feed))
+    return {"model": name, "batch": batch, **turns.take_turns(ways, options.rounds, options.seconds)}
 
 
 def compile_twice(name, model, work):
@@ -137,9 +96,7 @@ def markdown(result):
     """The tables as README keeps them."""
     environment, rows = result["environment"], result["speed"]
     ways = list(rows[0]["latency_ms"])
-    # A shared machine is sometimes slow just when its peak is measured.
-    records = [record for row in rows for record in row["records"].values()]
-    peak = max(record.get("environment", {}).get("peak_gflops") or 0 for record in records)
+    peak = turns.peak_gflops(rows)
     lines = [f"{environment['cpu']} ({environment['isa']}), {result['threads']} threads, {environment['date']}, "
              f"ONNX Runtime {result['onnxruntime']}, `{result['command']}`, {result['weights']}; ms, medians", "",
              "| model | batch | " + " | ".join(ways) + " | speed to ONNX Runtime | own rows | of measured peak |",
@@ -147,9 +104,8 @@ def markdown(result):
     for row in rows:
         latency = row["latency_ms"]
         ratio = {way: latency["onnxruntime"] / latency[way] for way in ("millijoule", "own rows")}
-        share = f"{100 * row['gflops'] / peak:.0f} % of {peak:.0f} GFLOP/s" if peak else "not measured"
         cells = [row["model"], row["batch"], *(f"{latency[way]:.1f}" if way in latency else "" for way in ways),
-                 f"{ratio['millijoule']:.2f}x", f"{ratio['own rows']:.2f}x", share]
+                 f"{ratio['millijoule']:.2f}x", f"{ratio['own rows']:.2f}x", turns.share_of_peak(row, peak)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "| check | found | asked | |", "|---|---|---|---|"]
     for row in result["checks"]:
@@ -166,8 +122,6 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each way and round")
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--peers", type=pathlib.Path)
-    parser.add_argument("--ways", type=lambda text: text.split(","), default=["ov-fp32"])
     options = parser.parse_args()
 
     import onnxruntime

@@ -3,6 +3,6 @@
 set -eu
 . scripts/common.sh
 need build python voice picture cross fuzz lint
-need_python test format demo models
+need_python test format demo models peers
 sh scripts/cross_root.sh
 say "everything is in place"

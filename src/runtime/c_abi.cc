@@ -377,7 +377,7 @@ mj_status* mj_engine_warm(mj_engine* engine, const mj_tensor* inputs, size_t inp
       if (!given[i]) return error(ErrorCode::usage, "input '{}' is missing", ports[i].name);
       MJ_ASSIGN(dims.emplace_back(), dims_of(*given[i], ports[i].name));
     }
-    MJ_ASSIGN(const Engine::Memory planned, engine->engine->warm(dims));
+    MJ_ASSIGN(const Engine::Demand planned, engine->engine->warm(dims));
     if (!memory) return {};
     memory->file_bytes = engine->engine->file().bytes;
     memory->arena_bytes = planned.arena_bytes;

@@ -150,16 +150,17 @@ Result<void> Engine::run(std::span<const Tensor> inputs, std::vector<Tensor>& ou
   return done;
 }
 
-Result<Engine::Memory> Engine::warm(std::span<const std::vector<int64_t>> input_dims) {
+Result<Engine::Demand> Engine::warm(std::span<const std::vector<int64_t>> input_dims) {
   if (input_dims.size() != inputs().size()) {
     return error(ErrorCode::usage, "shapes of {} inputs given, the engine has {}", input_dims.size(), inputs().size());
   }
   std::unique_ptr<Session> session = borrow();
   Result<const Layout*> layout = session->layout_for(input_dims, {});
-  Result<Memory> memory = layout.ok() ? Result<Memory>(Memory{(*layout)->arena_bytes, (*layout)->largest_live_bytes})
-                                      : Result<Memory>(layout.error());
+  Result<Demand> demand(
+      layout.ok() ? Result<Demand>(Demand{(*layout)->arena_bytes, (*layout)->largest_live_bytes, (*layout)->symbols})
+                  : Result<Demand>(layout.error()));
   give_back(std::move(session));
-  return memory;
+  return demand;
 }
 
 }  // namespace mj

@@ -40,11 +40,13 @@ class Engine {
   // are written in place. Errors name the input. A shape outside every profile is an error that prints the profiles.
   Result<void> run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options = {});
 
-  // Plans for these shapes now rather than at the first run. Returns the arena's bytes and the largest live set.
-  struct Memory {
+  // What a run with given shapes takes.
+  struct Demand {
     int64_t arena_bytes, largest_live_bytes;
+    Bindings symbols;  // of the plan, that the shapes bind
   };
-  Result<Memory> warm(std::span<const std::vector<int64_t>> input_dims);
+  // Plans for these shapes now rather than at the first run.
+  Result<Demand> warm(std::span<const std::vector<int64_t>> input_dims);
 
  private:
   Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads);

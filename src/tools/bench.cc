@@ -9,6 +9,7 @@
 #include "energy/carbon.h"
 #include "energy/report.h"
 #include "kernels/cpu/peak.h"
+#include "problem/work.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
@@ -41,6 +42,19 @@ Result<int64_t> run_for(Engine& engine, const std::vector<Tensor>& inputs, doubl
   return runs;
 }
 
+// Of one run, or nothing where control flow or values decide it.
+std::optional<double> multiply_adds(const Plan& plan, const Bindings& symbols) {
+  double sum = 0;
+  for (const Step& step : plan.steps) {
+    if (step.kind == Step::Kind::branch) return std::nullopt;
+    if (step.kind != Step::Kind::kernel) continue;
+    const std::optional<double> of_step = multiply_adds(step.problem, symbols);
+    if (!of_step) return std::nullopt;
+    sum += *of_step;
+  }
+  return sum;
+}
+
 std::string shapes_text(const Engine& engine, const std::vector<Tensor>& inputs) {
   std::string text;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -68,7 +82,7 @@ Result<int> run_bench(const BenchArgs& args) {
   std::vector<std::vector<int64_t>> dims;
   for (const Tensor& input : inputs) dims.push_back(input.dims());
   const auto first = Clock::now();
-  MJ_ASSIGN(const Engine::Memory memory, engine->warm(dims));
+  MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
   MJ_TRY(run_for(*engine, inputs, 0, 1, nullptr));
   const double first_answer_ms = load_ms + since(first) * 1e3;
   MJ_TRY(run_for(*engine, inputs, args.warm_up, 1, nullptr));
@@ -91,11 +105,13 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"throughput_per_s", per_second},
                                     {"load_ms", load_ms},
                                     {"first_answer_ms", first_answer_ms},
-                                    {"arena_bytes", memory.arena_bytes},
-                                    {"largest_live_bytes", memory.largest_live_bytes},
+                                    {"arena_bytes", demand.arena_bytes},
+                                    {"largest_live_bytes", demand.largest_live_bytes},
                                     {"peak_memory_bytes", peak_memory_bytes()},
                                     {"onednn", onednn_json()},
                                     {"notices", engine->notices()}};
+  const std::optional<double> work = multiply_adds(engine->program().plan(), demand.symbols);
+  if (work) results["gflops"] = 2e-9 * *work / (latency.median / 1e3);
   if (args.samples) results["samples_ms"] = latencies;
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
@@ -107,8 +123,8 @@ Result<int> run_bench(const BenchArgs& args) {
                   latency.min, latency.mean, latency.median, latency.p90, latency.p95, latency.p99, latencies.size()));
   for (const std::string& line : energy_lines(energy)) say(args.common, line);
   say(args.common, fmt::format("memory: arena {:.1f} MiB (largest live set {:.1f}), process peak {:.1f} MiB",
-                               static_cast<double>(memory.arena_bytes) / 0x1p20,
-                               static_cast<double>(memory.largest_live_bytes) / 0x1p20,
+                               static_cast<double>(demand.arena_bytes) / 0x1p20,
+                               static_cast<double>(demand.largest_live_bytes) / 0x1p20,
                                static_cast<double>(peak_memory_bytes()) / 0x1p20));
   say_onednn(args.common);
   // Not the deviation: of ten thousand short runs, one that was interrupted would decide.

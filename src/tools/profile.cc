@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "energy/report.h"
+#include "problem/work.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
@@ -63,6 +64,9 @@ Result<int> run_profile(const ProfileArgs& args) {
   const Plan& plan = engine->program().plan();
   std::vector<std::vector<double>> seconds(plan.steps.size());
   std::vector<std::string> shapes(plan.steps.size());
+  std::vector<std::vector<int64_t>> dims;
+  for (const Tensor& input : *inputs) dims.push_back(input.dims());
+  MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
   std::vector<Tensor> outputs;
   MJ_TRY(engine->run(inputs, outputs));
   RunOptions run;
@@ -84,10 +88,13 @@ Result<int> run_profile(const ProfileArgs& args) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (size_t i : order) {
     const Step& step = plan.steps[i];
+    const std::optional<double> work = multiply_adds(step.problem, demand.symbols);
+    const double gflops = work && medians[i] > 0 ? 2e-9 * *work / medians[i] : 0;
     const double joules = (modelled_power(engine->pool().threads()) * Seconds{medians[i]}).value;
-    say(args.common, fmt::format("{:>9.1f} us {:>5.1f} %  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
-                                 sum > 0 ? 100 * medians[i] / sum : 0, label(step), shapes[i],
-                                 engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
+    say(args.common,
+        fmt::format("{:>9.1f} us {:>5.1f} %  {:>12}  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
+                    sum > 0 ? 100 * medians[i] / sum : 0, gflops > 0 ? fmt::format("{:.1f} GFLOP/s", gflops) : "",
+                    label(step), shapes[i], engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
     const std::string_view row = engine->program().step(i).row;
     rows.push_back({{"step", i},
                     {"op", label(step)},
@@ -98,6 +105,7 @@ Result<int> run_profile(const ProfileArgs& args) {
                     {"share", sum > 0 ? medians[i] / sum : 0},
                     {"modelled_joules", joules},
                     {"nodes", step.origin}});
+    if (gflops > 0) rows.back()["gflops"] = gflops;
   }
   say_onednn(args.common);
   if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, engine->program(), medians));
