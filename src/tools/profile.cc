@@ -65,7 +65,7 @@ Result<int> run_profile(const ProfileArgs& args) {
   std::vector<std::vector<double>> seconds(plan.steps.size());
   std::vector<std::string> shapes(plan.steps.size());
   std::vector<std::vector<int64_t>> dims;
-  for (const Tensor& input : *inputs) dims.push_back(input.dims());
+  for (const Tensor& input : inputs) dims.push_back(input.dims());
   MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
   std::vector<Tensor> outputs;
   MJ_TRY(engine->run(inputs, outputs));
