@@ -141,6 +141,10 @@ void multiply_block(const Microkernels& kernels, const Block& b, const Epilogue&
     if (!e.callback) continue;
     const int64_t col = b.col0 + range.begin * kernels.nr;
     const int64_t n = std::min(b.n, range.end * kernels.nr) - range.begin * kernels.nr;
+    if (n == b.ldc) {  // whole rows, one behind the other
+      e.callback(e.context, b.c + b.row0 * b.ldc, b.row0, 0, b.m * n);
+      continue;
+    }
     for (int64_t row = b.row0; row < b.row0 + b.m; ++row) e.callback(e.context, b.c + row * b.ldc + col, row, col, n);
   }
 }

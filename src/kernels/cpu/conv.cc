@@ -167,8 +167,7 @@ void depthwise(ThreadPool& pool, const Microkernels& kernels, const ConvShape& s
     d.lo = e.lo;
     d.hi = e.hi;
     kernels.depthwise(d);
-    if (e.callback)
-      for (int64_t i = row0; i < row0 + s.ow; ++i) e.callback(e.context, y + i * s.c, i, 0, s.c);
+    if (e.callback) e.callback(e.context, y + row0 * s.c, row0, 0, s.ow * s.c);
   });
 }
 

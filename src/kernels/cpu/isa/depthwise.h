@@ -48,18 +48,19 @@ void depthwise_block(const DepthwiseArgs& d, int64_t x0, int64_t c0, int tail) {
   }
 }
 
-template <int V, bool Tail>
-void depthwise_columns(const DepthwiseArgs& d, int64_t c0, int tail) {
-  int64_t x = 0;
-  for (; x + 4 <= d.width; x += 4) depthwise_block<4, V, Tail>(d, x, c0, tail);
-  for (; x < d.width; ++x) depthwise_block<1, V, Tail>(d, x, c0, tail);
+// All channels of a few pixels before the next: the taps are then read, and the result is written, in one stream each.
+template <int X>
+void depthwise_pixels(const DepthwiseArgs& d, int64_t x) {
+  int64_t c = 0;
+  for (; c + 2 * Vec::kLanes <= d.channels; c += 2 * Vec::kLanes) depthwise_block<X, 2, false>(d, x, c, 0);
+  for (; c + Vec::kLanes <= d.channels; c += Vec::kLanes) depthwise_block<X, 1, false>(d, x, c, 0);
+  if (c < d.channels) depthwise_block<X, 1, true>(d, x, c, static_cast<int>(d.channels - c));
 }
 
 inline void depthwise(const DepthwiseArgs& d) {
-  int64_t c = 0;
-  for (; c + 2 * Vec::kLanes <= d.channels; c += 2 * Vec::kLanes) depthwise_columns<2, false>(d, c, 0);
-  for (; c + Vec::kLanes <= d.channels; c += Vec::kLanes) depthwise_columns<1, false>(d, c, 0);
-  if (c < d.channels) depthwise_columns<1, true>(d, c, static_cast<int>(d.channels - c));
+  int64_t x = 0;
+  for (; x + 4 <= d.width; x += 4) depthwise_pixels<4>(d, x);
+  for (; x < d.width; ++x) depthwise_pixels<1>(d, x);
 }
 
 }  // namespace mj::cpu::MJ_ISA_NS

@@ -43,6 +43,12 @@ inline Vec exp_not_positive(Vec x) {
   return select_lt(x, low, zero(), (expm1_poly(e.r) + splat(1.0f)) * exp2_int(e.n));
 }
 
+// The same where 1 is added to it, a few instructions shorter: from 88.37 up it is infinite, down to -86.9 it falls.
+inline Vec exp_beside_one(Vec x) {
+  const Reduced e = reduce_exp(min(splat(89.0f), max(splat(-86.9f), x)));
+  return (expm1_poly(e.r) + splat(1.0f)) * exp2_int(e.n);
+}
+
 // 3 ulp.
 inline Vec expm1(Vec x) {
   const Reduced e = reduce_exp(min(splat(89.0f), max(splat(-80.0f), x)));
@@ -95,7 +101,7 @@ inline Vec tanh(Vec x) {
 }
 
 // 2 ulp; below 1.7e-38 the result is 0.
-inline Vec sigmoid(Vec x) { return splat(1.0f) / (splat(1.0f) + exp(zero() - x)); }
+inline Vec sigmoid(Vec x) { return splat(1.0f) / (splat(1.0f) + exp_beside_one(zero() - x)); }
 
 // 6 ulp. x * P(x^2) / Q(x^2), fitted in double by reweighted least squares on [0, 3.92], relative error 2e-8.
 inline Vec erf(Vec x) {
@@ -119,7 +125,7 @@ inline Vec erf(Vec x) {
 
 // Of the functions below the absolute error stays within 6 ulp of the largest intermediate result; their formulas are
 // those of the operators in ops/.
-inline Vec silu(Vec x) { return x / (splat(1.0f) + exp(zero() - x)); }
+inline Vec silu(Vec x) { return x / (splat(1.0f) + exp_beside_one(zero() - x)); }
 inline Vec gelu(Vec x) { return splat(0.5f) * x * (splat(1.0f) + erf(x * splat(0.70710678f))); }
 inline Vec gelu_tanh(Vec x) {
   const Vec inner = splat(0.79788456f) * (x + splat(0.044715f) * x * x * x);
