@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demos and measurements share: the binary, ONNX Runtime as the reference, inputs, errors, the machine."""
 
+import collections
 import datetime
 import importlib.util
 import json
@@ -29,8 +30,17 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
+DTYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64}  # as ONNX Runtime says them
+
+Input = collections.namedtuple("Input", "name shape")  # a dimension is a number, or the name of a free one
+
+
 class Failed(SystemExit):
     """The binary said no; if nobody catches it, the script ends with the binary's own message."""
+
+    def __init__(self, message, returncode):
+        super().__init__(message)
+        self.returncode = returncode
 
 
 def millijoule(*args, env=None, check=True):
@@ -40,7 +50,8 @@ def millijoule(*args, env=None, check=True):
     command = [str(BINARY), *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})})
     if check and done.returncode:
-        raise Failed(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr.strip()}")
+        message = f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr.strip()}"
+        raise Failed(message, done.returncode)
     return done
 
 
@@ -104,7 +115,7 @@ class Reference:
         if as_written:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self.inputs = self.session.get_inputs()
         self.outputs = [output.name for output in self.session.get_outputs()]
@@ -152,7 +163,22 @@ def noise_image(rng, shape):
     return image
 
 
-def draw_feed(inputs, sample, sizes, seed):
+def text_image(rng, shape):
+    """Rows of dark strokes on bright paper: noise has no text, and a detector's answer to it no digits that count."""
+    image = np.full(shape, 2, np.float32)
+    for paper in image:
+        for top in range(4, shape[2] - 15, 24):
+            for left in range(6, shape[3] - 12, 9):
+                ink = -rng.uniform(1.5, 2.2)
+                for dy, dx in rng.integers(0, (11, 6), (rng.integers(0, 4), 2)):
+                    if rng.random() < 0.5:
+                        paper[:, top:top + 12, left + dx:left + dx + 2] = ink
+                    else:
+                        paper[:, top + dy:top + dy + 2, left:left + 7] = ink
+    return image
+
+
+def draw_feed(inputs, sample, sizes, seed, image=noise_image):
     """One feed for a model: free dimensions from `sizes`, kinds of values from the names and the sample's ranges."""
     feed = {}
     for index, value in enumerate(inputs):
@@ -162,10 +188,12 @@ def draw_feed(inputs, sample, sizes, seed):
         if "mask" in value.name:  # rows end in 1 to 4 eighths of zeros
             zeros = (np.arange(shape[0]) + seed) % 4 + 1
             feed[value.name] = (np.arange(shape[1]) < shape[1] - zeros[:, None] * shape[1] // 8).astype(like.dtype)
+        elif value.name == "lengths":  # of sequences of at most T, one as long as that
+            feed[value.name] = np.maximum(1, sizes["T"] - np.arange(shape[0]) * (seed + 1)).astype(like.dtype)
         elif like.dtype.kind in "iu":
             feed[value.name] = rng.integers(0, int(like.max()) + 1, shape).astype(like.dtype)
         elif len(shape) == 4:
-            feed[value.name] = noise_image(rng, shape).astype(like.dtype)
+            feed[value.name] = image(rng, shape).astype(like.dtype)
         else:
             feed[value.name] = rng.standard_normal(shape, dtype=np.float32).astype(like.dtype)
     return feed
