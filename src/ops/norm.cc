@@ -13,13 +13,13 @@ Result<void> check_norm_input(const InferContext& context, int64_t least_rank) {
   return context.fail(fmt::format("input 0 must be floating point, got {}", to_string(context[0].type)));
 }
 
-Result<void> check_per_channel(const InferContext& context, size_t i) {
+Result<void> check_per_channel(const InferContext& context, size_t i, bool channels_last) {
   MJ_TRY(context.rank(i, 1));
   if (!is_float(context.dtype(i))) {
     return context.fail(fmt::format("input {} must be floating point, got {}", i, to_string(context[i].type)));
   }
   return require_equal(context, fmt::format("the length of input {} and the channels", i), context.shape(i)[0],
-                       context.shape(0)[1]);
+                       channels_last ? context.shape(0).back() : context.shape(0)[1]);
 }
 
 void normalize_line(std::span<double> line, double epsilon) {

@@ -19,6 +19,8 @@ struct RowLoops {
                                                       float* y);
   // Mean and mean squared distance from it, in two passes.
   void (*moments)(const float* x, int64_t n, float* mean, float* variance);
+  // The same down each column of x[rows][stride], of which `width` are done.
+  void (*column_moments)(const float* x, int64_t rows, int64_t stride, int64_t width, float* mean, float* variance);
 
   void (*softmax)(const float* x, int64_t n, float* y);
   void (*log_softmax)(const float* x, int64_t n, float* y);
@@ -33,10 +35,16 @@ struct RowLoops {
   // y = (x - mean) * factor * scale + bias with scale and bias for each element; bias may be null.
   void (*normalize)(const float* x, int64_t n, float mean, float factor, const float* scale, const float* bias,
                     float* y);
+  // y[i] = x[i] cos[i] - x[i + half] sin[i] and y[i + half] = x[i + half] cos[i + cos_next] + x[i] sin[i + sin_next]
+  // for i in [0, half).
+  void (*rotate_halves)(const float* x, int64_t half, const float* cos, int64_t cos_next, const float* sin,
+                        int64_t sin_next, float* y);
   // y[i] = start + sum over t of weights[t] * rows[t][i]
   void (*weighted_sum)(const float* const* rows, const float* weights, int64_t count, float start, int64_t n, float* y);
-  // y = (x - mean) * factor + bias, one number each for the whole stretch.
+  // y = (x - mean) * factor + bias, one number each for the whole stretch, or one for each element.
   void (*shift_scale)(const float* x, int64_t n, float mean, float factor, float bias, float* y);
+  void (*shift_scale_columns)(const float* x, int64_t n, const float* mean, const float* factor, const float* bias,
+                              float* y);
 };
 
 // The table for `isa`, which this machine must be able to run.

@@ -66,5 +66,27 @@ TEST(ChannelNormRow, BatchInstanceAndGroupNorm) {
   }
 }
 
+TEST(ChannelNormRow, ChannelsLast) {
+  for (const Dims& dims : {Dims{2, 1, 6}, Dims{1, 1, 6}, Dims{3, 17, 6}, Dims{2, 9, 13, 6}, Dims{0, 4, 6},
+                           Dims{1, 0, 6}, Dims{2, 301, 130}}) {
+    const int64_t channels = dims.back();
+    const Tensor x = shifted(1, dims), scale = random_tensor(2, {channels}), bias = random_tensor(3, {channels});
+    expect_row_matches("channel_norm_f32", problem_of(InstanceNorm{1e-5f, true}, {x, scale, bias}), 2e-5);
+    expect_row_matches("channel_norm_f32", problem_of(GroupNorm{2, 1e-5f, true}, {x, scale, bias}), 2e-5);
+    expect_row_matches("channel_norm_f32", problem_of(GroupNorm{1, 1e-5f, true}, {x, scale, bias}), 2e-5);
+  }
+}
+
+TEST(ChannelNormRow, ChannelsLastAppliesAnEpilogue) {
+  RowCase c = problem_of(InstanceNorm{1e-5f, true},
+                         {random_tensor(1, {2, 700, 20}), random_tensor(2, {20}), random_tensor(3, {20})});
+  c.problem.anchor_inputs = 3;
+  c.problem.epilogue.params = {DType::f32, DType::f32};
+  c.problem.epilogue.results = {c.problem.epilogue.append(op("mul"), {0, 1})};
+  c.problem.outputs.resize(1);
+  c.inputs.push_back(random_tensor(4, {2, 1, 20}));
+  expect_row_matches("channel_norm_f32", c, 2e-5);
+}
+
 }  // namespace
 }  // namespace mj

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/body_epilogue.h"
@@ -63,7 +64,8 @@ class RowNorm final : public Kernel {
   float epsilon_ = 0;
 };
 
-// batch_norm, instance_norm and group_norm of [N,C,...]: one mean and factor for each plane of one channel.
+// batch_norm, instance_norm and group_norm of [N,C,...]: one mean and factor for each plane of one channel. The last
+// two also of [N,...,C].
 class ChannelNorm final : public Kernel {
  public:
   ChannelNorm(const Problem& problem, Isa isa)
@@ -74,15 +76,22 @@ class ChannelNorm final : public Kernel {
     } else if (const GroupNorm* group = problem.op.get_if<GroupNorm>()) {
       groups_ = group->num_groups;
       epsilon_ = group->epsilon;
+      channels_last_ = group->channels_last;
     } else {
       epsilon_ = problem.op.get_if<InstanceNorm>()->epsilon;
+      channels_last_ = problem.op.get_if<InstanceNorm>()->channels_last;
     }
+  }
+
+  int64_t workspace_bytes(std::span<const TensorRef> inputs, std::span<const TensorRef>, int) const override {
+    return channels_last_ ? 4 * (2 * inputs[0].dims[0] * inputs[0].dims.back()) : 0;
   }
 
   Result<void> run(const RunArgs& args) const override {
     const TensorRef& in = args.inputs[0];
     const int64_t size = in.size();
     if (size == 0) return {};
+    if (channels_last_) return run_last(args);
     const int64_t images = in.dims[0], channels = in.dims[1], plane = size / (images * channels);
     // Channels that share their statistics; batch_norm is given them, so that any cut will do.
     const int64_t together = given_ || groups_ == 0 ? 1 : channels / groups_;
@@ -112,9 +121,60 @@ class ChannelNorm final : public Kernel {
   }
 
  private:
+  Result<void> run_last(const RunArgs& args) const {
+    const TensorRef& in = args.inputs[0];
+    const int64_t images = in.dims[0], channels = in.dims.back(), plane = in.size() / (images * channels);
+    const float* x = in.as<const float>();
+    MJ_ASSIGN(const auto bound, epilogue_.bind(args.inputs, args.outputs));
+    float* means = reinterpret_cast<float*>(args.workspace.data());
+    float* factors = means + images * channels;  // at first variances
+    const double seconds = pass_seconds(in.size());
+    cpu::parallel_ranges(args.pool, images * channels, std::min(kColumns, channels), seconds,
+                         [&](int64_t begin, int64_t end) {
+                           while (begin < end) {
+                             const int64_t c = begin % channels, width = std::min(end - begin, channels - c);
+                             loops_.column_moments(x + begin / channels * plane * channels + c, plane, channels, width,
+                                                   means + begin, factors + begin);
+                             begin += width;
+                           }
+                         });
+    const int64_t together = groups_ == 0 ? 1 : channels / groups_;
+    for (int64_t first = 0; together > 1 && first < images * channels; first += together)
+      share_moments(means + first, factors + first, together);
+    const float *scale = args.inputs[1].as<const float>(), *bias = args.inputs[2].as<const float>();
+    for (int64_t i = 0; i < images * channels; ++i) factors[i] = scale[i % channels] / std::sqrt(factors[i] + epsilon_);
+    float* y = args.outputs[0].as<float>();
+    const int64_t rows = std::max<int64_t>(1, kRowFloats / channels);  // whose results are still in the cache
+    cpu::parallel_ranges(args.pool, images * plane, 1, seconds, [&](int64_t begin, int64_t end) {
+      for (; begin < end; begin += std::min(rows, end - begin)) {
+        const int64_t last = std::min(begin + rows, end);
+        for (int64_t r = begin; r < last; ++r) {
+          const int64_t image = r / plane * channels;
+          loops_.shift_scale_columns(x + r * channels, channels, means + image, factors + image, bias,
+                                     y + r * channels);
+        }
+        bound.apply(y + begin * channels, begin * channels, (last - begin) * channels);
+      }
+    });
+    return {};
+  }
+
+  // The mean and variance of channels together, from those of each.
+  static void share_moments(float* mean, float* variance, int64_t channels) {
+    double all = 0, spread = 0;
+    for (int64_t c = 0; c < channels; ++c) all += mean[c] / static_cast<double>(channels);
+    for (int64_t c = 0; c < channels; ++c)
+      spread += (variance[c] + (mean[c] - all) * (mean[c] - all)) / static_cast<double>(channels);
+    std::fill_n(mean, channels, static_cast<float>(all));
+    std::fill_n(variance, channels, static_cast<float>(spread));
+  }
+
+  static constexpr int64_t kColumns = 64;  // that a task takes at least: whole cache lines
+  static constexpr int64_t kRowFloats = 4096;
+
   const cpu::RowLoops& loops_;
   const cpu::BodyEpilogue epilogue_;
-  bool given_ = false;
+  bool given_ = false, channels_last_ = false;
   int64_t groups_ = 0;  // 0: one for each channel
   float epsilon_ = 0;
 };

@@ -46,8 +46,13 @@ class ReduceF32 final : public Kernel {
     if (passes.empty()) fold(args.pool, {1, 1, 1}, form_.first, x, y);
     int64_t count = 1;
     for (const ReducePass& pass : passes) count *= pass.length;
-    for (int64_t i = 0; i < out.size(); ++i) y[i] = finish(y[i], count);
-    for (int64_t i = 0; i < out.size(); i += cpu::kTile) bound.apply(y + i, i, std::min(cpu::kTile, out.size() - i));
+    if (form_.finish == ReduceFinish::none && bound.empty()) return {};
+    const auto results = static_cast<double>(out.size());
+    cpu::parallel_ranges(args.pool, out.size(), kColumns, cpu::guess_seconds(8 * results, 8 * results),
+                         [&](int64_t begin, int64_t end) {
+                           for (int64_t i = begin; i < end; ++i) y[i] = finish(y[i], count);
+                           bound.apply(y + begin, begin, end - begin);
+                         });
     return {};
   }
 

@@ -13,7 +13,8 @@ namespace {
 Outcome turn(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());
   if (!node.op || !node.epilogue.empty() || !has_field(node.op, "channels_last")) return Outcome::no();
-  if (field_of<bool>(node.op, "channels_last")) return Outcome::no();
+  // Norms have the field too, and follow what is around them (transpose_sink).
+  if (field_of<bool>(node.op, "channels_last") || node.op.name().ends_with("_norm")) return Outcome::no();
   if (node.outputs.size() != 1) return "it has several results";
   const int64_t rank = graph.type(node.inputs[0]).rank();
   if (rank < 3) return "the rank is not known";

@@ -85,9 +85,9 @@ float fold(const float* x, int64_t n) {
   return fold_row<F>(x, n, F::map);
 }
 
-// Blocks of rows, again to bound the error of sums.
-template <class F, int V, bool Tail>
-void fold_column_block(const float* x, int64_t rows, int64_t stride, int tail, float* y) {
+// Blocks of rows, again to bound the error of sums. `map` takes a vector and its number among the V.
+template <class F, int V, bool Tail, class Map>
+void fold_column_block(const float* x, int64_t rows, int64_t stride, int tail, float* y, Map map) {
   constexpr int64_t kRows = 128;
   const auto get = [&](const float* p, int j) {
     return Tail && j == V - 1 ? load_n(p + j * Vec::kLanes, tail) : load(p + j * Vec::kLanes);
@@ -102,7 +102,7 @@ void fold_column_block(const float* x, int64_t rows, int64_t stride, int tail, f
     const int64_t last = min64(rows, first + kRows);
     for (int64_t i = first; i < last; ++i) {
 #pragma GCC unroll 4
-      for (int j = 0; j < V; ++j) acc[j] = F::combine(acc[j], F::map(get(x + i * stride, j)));
+      for (int j = 0; j < V; ++j) acc[j] = F::combine(acc[j], map(get(x + i * stride, j), j));
     }
 #pragma GCC unroll 4
     for (int j = 0; j < V; ++j) total[j] = F::combine(total[j], acc[j]);
@@ -116,13 +116,22 @@ void fold_column_block(const float* x, int64_t rows, int64_t stride, int tail, f
   }
 }
 
-template <class F>
-void fold_columns(const float* x, int64_t rows, int64_t stride, int64_t width, float* y) {
+// `block` takes a column, the number of columns behind the last whole vector (0 if none is left over), and as constants
+// the vectors it takes and whether the last is cut.
+template <class Block>
+void for_column_blocks(int64_t width, Block block) {
   constexpr int kLanes = Vec::kLanes;
   int64_t c = 0;
-  for (; c + 4 * kLanes <= width; c += 4 * kLanes) fold_column_block<F, 4, false>(x + c, rows, stride, 0, y + c);
-  for (; c + kLanes <= width; c += kLanes) fold_column_block<F, 1, false>(x + c, rows, stride, 0, y + c);
-  if (c < width) fold_column_block<F, 1, true>(x + c, rows, stride, static_cast<int>(width - c), y + c);
+  for (; c + 4 * kLanes <= width; c += 4 * kLanes) block.template operator()<4, false>(c, 0);
+  for (; c + kLanes <= width; c += kLanes) block.template operator()<1, false>(c, 0);
+  if (c < width) block.template operator()<1, true>(c, static_cast<int>(width - c));
+}
+
+template <class F>
+void fold_columns(const float* x, int64_t rows, int64_t stride, int64_t width, float* y) {
+  for_column_blocks(width, [&]<int V, bool Tail>(int64_t c, int tail) {
+    fold_column_block<F, V, Tail>(x + c, rows, stride, tail, y + c, [](Vec v, int) { return F::map(v); });
+  });
 }
 
 }  // namespace mj::cpu::MJ_ISA_NS

@@ -27,6 +27,27 @@ void moments(const float* x, int64_t n, float* mean, float* variance) {
   *variance = fold_row<FoldSum>(x, n, [&](Vec v) { return (v - centre) * (v - centre); }) / count;
 }
 
+void column_moments(const float* x, int64_t rows, int64_t stride, int64_t width, float* mean, float* variance) {
+  const Vec share = splat(1.0f / static_cast<float>(rows));
+  for_column_blocks(width, [&]<int V, bool Tail>(int64_t c, int tail) {
+    const auto average = [&](float* y) {
+      for (int j = 0; j < V; ++j, y += kLanes) {
+        if (Tail)
+          store_n(y, load_n(y, tail) * share, tail);
+        else
+          store(y, load(y) * share);
+      }
+    };
+    fold_column_block<FoldSum, V, Tail>(x + c, rows, stride, tail, mean + c, [](Vec v, int) { return v; });
+    average(mean + c);
+    Vec centre[V];
+    for (int j = 0; j < V; ++j) centre[j] = Tail ? load_n(mean + c, tail) : load(mean + c + j * kLanes);
+    fold_column_block<FoldSum, V, Tail>(x + c, rows, stride, tail, variance + c,
+                                        [&](Vec v, int j) { return (v - centre[j]) * (v - centre[j]); });
+    average(variance + c);
+  });
+}
+
 // The largest of a row for softmax. NaN may get lost: the exponentials bring it back.
 struct FoldTop : FoldMax {
   static Vec combine(Vec a, Vec b) { return max(a, b); }
@@ -130,6 +151,23 @@ void normalize(const float* x, int64_t n, float mean, float factor, const float*
   });
 }
 
+void rotate_halves(const float* x, int64_t half, const float* cos, int64_t cos_next, const float* sin, int64_t sin_next,
+                   float* y) {
+  for (int64_t i = 0; i < half; i += kLanes) {
+    const int width = static_cast<int>(min64(kLanes, half - i));
+    const auto get = [&](const float* p) { return width == kLanes ? load(p + i) : load_n(p + i, width); };
+    const auto put = [&](float* p, Vec v) {
+      if (width == kLanes)
+        store(p + i, v);
+      else
+        store_n(p + i, v, width);
+    };
+    const Vec a = get(x), b = get(x + half);
+    put(y, a * get(cos) - b * get(sin));
+    put(y + half, b * get(cos + cos_next) + a * get(sin + sin_next));
+  }
+}
+
 void weighted_sum(const float* const* rows, const float* weights, int64_t count, float start, int64_t n, float* y) {
   for (int64_t i = 0; i < n; i += kLanes) {
     const int width = static_cast<int>(min64(kLanes, n - i));
@@ -150,6 +188,14 @@ void shift_scale(const float* x, int64_t n, float mean, float factor, float bias
   map_row(x, n, y, [&](Vec v, int64_t, int) { return (v - m) * f + b; });
 }
 
+void shift_scale_columns(const float* x, int64_t n, const float* mean, const float* factor, const float* bias,
+                         float* y) {
+  map_row(x, n, y, [&](Vec v, int64_t i, int count) {
+    const auto get = [&](const float* p) { return count == kLanes ? load(p + i) : load_n(p + i, count); };
+    return (v - get(mean)) * get(factor) + get(bias);
+  });
+}
+
 }  // namespace
 
 extern const RowLoops kRowLoops;
@@ -158,13 +204,16 @@ const RowLoops kRowLoops = {
     {fold_columns<FoldSum>, fold_columns<FoldSumAbs>, fold_columns<FoldSumSquare>, fold_columns<FoldMax>,
      fold_columns<FoldMin>, fold_columns<FoldProd>},
     moments,
+    column_moments,
     softmax,
     log_softmax,
     softmax_columns<false>,
     softmax_columns<true>,
     exp_scores,
     normalize,
+    rotate_halves,
     weighted_sum,
-    shift_scale};
+    shift_scale,
+    shift_scale_columns};
 
 }  // namespace mj::cpu::MJ_ISA_NS
