@@ -12,10 +12,15 @@
 namespace mj {
 namespace {
 
-constexpr std::array<std::string_view, 3> kAnchors = {"conv", "gemm", "matmul"};
+// Those whose kernels apply a body to their results while these are in the cache.
+constexpr std::array<std::string_view, 12> kAnchors = {"conv",       "gemm",        "matmul",        "attention",
+                                                       "layer_norm", "rms_norm",    "instance_norm", "group_norm",
+                                                       "softmax",    "log_softmax", "max_pool",      "average_pool"};
 
 bool is_anchor(const Node& node) {
-  return node.op && std::find(kAnchors.begin(), kAnchors.end(), node.op.name()) != kAnchors.end();
+  if (!node.op || node.outputs.size() != 1) return false;
+  return node.op.name().starts_with("reduce_") ||
+         std::find(kAnchors.begin(), kAnchors.end(), node.op.name()) != kAnchors.end();
 }
 
 // The node that alone uses the value, or kNoNode.

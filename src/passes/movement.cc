@@ -21,7 +21,7 @@ std::optional<Dim> quotient(const Dim& a, const Dim& b) {
 // Walks upwards; `groups` are the factors of each dim of the source.
 class Walk {
  public:
-  Walk(const Graph& graph, ValueId value) : graph_(graph) {
+  Walk(const Graph& graph, ValueId value, Expansions expansions) : graph_(graph), expansions_(expansions) {
     m.source = value;
     for (const Dim& dim : graph.shape(value)) {
       m.dims.emplace_back();
@@ -53,6 +53,7 @@ class Walk {
     if (node->is("reshape_to") || node->is("reshape")) return regroup(node->inputs[0]);
     if (node->is("slice_to")) return through_slice(*node);
     if (node->is("split")) return through_split(*node);
+    if (node->is("expand_to") && expansions_ == Expansions::pass) return through_expand(node->inputs[0]);
     return false;
   }
 
@@ -155,7 +156,22 @@ class Walk {
     return cut(node, given, start, graph_.shape(m.source)[axis]);
   }
 
+  // Dims of 1 that became longer hold nothing of the source; new dims stand in front.
+  bool through_expand(ValueId source) {
+    const Shape &below = graph_.shape(source), &above = graph_.shape(m.source);
+    if (below.size() > above.size()) return false;
+    const size_t extra = above.size() - below.size();
+    std::vector<Factors> groups(groups_.begin() + static_cast<std::ptrdiff_t>(extra), groups_.end());
+    for (size_t d = 0; d < below.size(); ++d) {
+      if (equal(below[d], above[d + extra]) == Tri::yes) continue;
+      if (!(below[d] == Dim(1))) return false;
+      groups[d].clear();
+    }
+    return up(source, std::move(groups));
+  }
+
   const Graph& graph_;
+  const Expansions expansions_;
   std::vector<Factors> groups_;
 };
 
@@ -201,11 +217,15 @@ ValueId sliced(Graph& graph, const Movement& m) {
 
 }  // namespace
 
-Movement movement_of(const Graph& graph, ValueId value) {
-  Walk walk(graph, value);
+Movement movement_of(const Graph& graph, ValueId value, Expansions expansions) {
+  Walk walk(graph, value, expansions);
   while (walk.step()) {
   }
   return walk.m;
+}
+
+bool is_repeated(const Movement& m, int factor) {
+  return std::find(m.order.begin(), m.order.end(), factor) == m.order.end();
 }
 
 Factors joined(std::initializer_list<Factors> parts) {

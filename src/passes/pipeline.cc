@@ -24,27 +24,39 @@ Stage simplify() {
                      compare_positions(),
                      // What a convolution or gemm can take into its weights is gone before the rest becomes maths.
                      fold_conv_batch_norm(), fold_gemm_batch_norm(), lower_batch_norm(), fold_conv_scale(),
-                     fold_matmul_scale(), gemm_to_matmul(), transpose_cancel(), transpose_sink(), reshape_cancel(),
-                     merge_transposed_dims(), sink_expand(), fold_constants()},
+                     fold_matmul_scale(), gemm_to_matmul(), slice_conv(),
+                     // Norms are recognized by their last axis, which transposes may move.
+                     recognize_layer_norm(), transpose_cancel(), transpose_sink(), reshape_cancel(),
+                     merge_transposed_dims(), sink_expand(), join_concat(), fold_constants()},
           .rounds = 8};
 }
 
 Stage recognize() {
   return {.name = "recognize",
-          .passes = {recognize_activations(), recognize_layer_norm(), recognize_attention(),
+          .passes = {recognize_activations(), recognize_layer_norm(), recognize_group_norm(), recognize_softmax(),
+                     recognize_rotary(), recognize_attention(), one_hot_to_gather(),
                      // Attention leaves movement of its operands and its result that meets what is around it.
                      common_subexpressions(), transpose_cancel(), transpose_sink(), reshape_cancel(),
                      merge_transposed_dims(), eliminate_identity()},
           .rounds = 8};
 }
 
-Stage merge() { return {.name = "merge", .passes = {merge_qkv()}}; }
+Stage merge() { return {.name = "merge", .passes = {merge_qkv(), split_linear()}}; }
 
 Stage layout() {
   return {.name = "layout",
           .passes = {conv_transpose_to_conv(), channels_last(), transpose_cancel(), transpose_sink(),
-                     transpose_cancel(), reshape_cancel(), eliminate_identity(), fold_constants()},
+                     transpose_cancel(), compose_transposes(), transpose_past_reshape(), reshape_cancel(),
+                     eliminate_identity(), fold_constants()},
           .rounds = 8};
+}
+
+Stage settle() {
+  return {.name = "settle",
+          // What has not cancelled by now stays.
+          .passes = {transpose_to_reshape(), common_subexpressions(), pointwise_past_concat(), reshape_cancel(),
+                     join_concat(), eliminate_identity()},
+          .rounds = 4};
 }
 
 Stage fuse() {
@@ -74,7 +86,7 @@ Result<void> check_pass_names() {
 }  // namespace
 
 std::vector<Stage> pipeline() {
-  return {integers(), canonicalize(), simplify(), recognize(), merge(), layout(), fuse()};
+  return {integers(), canonicalize(), simplify(), recognize(), merge(), layout(), settle(), fuse()};
 }
 
 Result<void> define_quantized(Graph& graph, const PassContext& context) {

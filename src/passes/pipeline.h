@@ -12,8 +12,9 @@ Stage integers();      // Q/DQ regions become the integer maths that they mean
 Stage canonicalize();  // shapes become symbols, constants are folded: no shape arithmetic is left to run
 Stage simplify();      // algebra; what cancels goes, constant scales and batch norms sink into weights
 Stage recognize();     // spellings of known operators become them
-Stage merge();         // parallel layers that share an input become one
+Stage merge();         // parallel layers that share an input become one, gated ones two
 Stage layout();        // channels last, once for a region
+Stage settle();        // transposes that are left as they are become what costs least
 Stage fuse();          // pointwise maths joins what makes its operands
 
 std::vector<Stage> pipeline();

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax(q k' * c + mask) v  =>  attention(xq, xk, xv, mask)
 //
-// where q, k and v, each [B,H,S,D], are data movement of xq, xk and xv (movement.h) and products by constants in any
-// order, as TorchScript and torch.export spell it: of three projections [B,S,H*D], of one that holds all three, with
-// the batch or the sequence first, or of anything else. NaNs of rows that are masked entirely may be replaced by 0
-// (zero_masked_rows).
+// where q, k and v, each [B,H,S,D] or [B*H,S,D], are data movement of xq, xk and xv (movement.h) and products by
+// constants in any order, as TorchScript and torch.export spell it: of three projections [B,S,H*D], of one that holds
+// all three, with the batch or the sequence first, or of anything else. Heads of k and v may be repeated for several of
+// q. The scores may be scaled, added to and replaced by a number far below them (where) in any order:
+//   (s + a) * c         =>  s * c + a * c
+//   where(m, s, -1e38)  =>  s + where(m, 0, -1e38)
+// NaNs of rows that are masked entirely may be replaced by 0 (zero_masked_rows).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -32,13 +35,36 @@ struct Operand {
 };
 
 Operand operand(const Graph& graph, ValueId id, bool turned) {
-  Operand found{movement_of(graph, id), {}, {}, {}, {}};
+  Operand found{movement_of(graph, id, Expansions::pass), {}, {}, {}, {}};
   const std::vector<Factors>& dims = found.moved.dims;
-  found.batch = dims[0];
-  found.heads = dims[1];
-  found.rows = dims[turned ? 3 : 2];
-  found.depth = dims[turned ? 2 : 3];
+  if (dims.size() == 4) {
+    found.batch = dims[0];
+    found.heads = dims[1];
+  } else {  // images and heads are one dim: heads are the inner ones
+    found.batch = dims[0];
+    if (found.batch.size() > 1) {
+      found.heads = {found.batch.back()};
+      found.batch.pop_back();
+    }
+  }
+  found.rows = dims[dims.size() - (turned ? 1 : 2)];
+  found.depth = dims[dims.size() - (turned ? 2 : 1)];
   return found;
+}
+
+Dim size_of(const Operand& x, const Factors& factors) {
+  Dim all = 1;
+  for (int factor : factors) all *= x.moved.sizes[static_cast<size_t>(factor)];
+  return all;
+}
+
+// Takes the innermost heads that only repeat others out of k or v. False where anything else is repeated.
+bool unrepeat(Operand& x, bool is_query) {
+  const auto repeated = [&](int factor) { return is_repeated(x.moved, factor); };
+  while (!is_query && !x.heads.empty() && repeated(x.heads.back())) x.heads.pop_back();
+  return std::none_of(x.heads.begin(), x.heads.end(), repeated) &&
+         std::none_of(x.batch.begin(), x.batch.end(), repeated) &&
+         std::none_of(x.rows.begin(), x.rows.end(), repeated) && std::none_of(x.depth.begin(), x.depth.end(), repeated);
 }
 
 using Operands = std::array<Operand, 3>;  // q, k, v
@@ -75,6 +101,7 @@ std::vector<std::pair<int64_t, std::string>> places(const Operand& operand) {
 
 // The value that holds q, k and v side by side, if one does.
 std::optional<Operand> packed(const Operands& operands) {
+  if (size_of(operands[0], operands[0].heads) != size_of(operands[1], operands[1].heads)) return std::nullopt;
   std::optional<Operand> first;
   for (size_t i = 0; i < operands.size(); ++i) {
     const std::optional<Operand> part = packed_part(operands[i], static_cast<int64_t>(i));
@@ -102,38 +129,86 @@ std::vector<ValueId> lay_out(Graph& graph, const Operands& operands, std::string
   return inputs;
 }
 
-// What the softmax looks at: q k' with scale and mask.
+// What the softmax looks at: q k', and what is done to it, the innermost first.
 struct Scores {
-  ValueId q = kAbsent, k = kAbsent, mask = kAbsent;
+  enum class Kind { scale, add, hide };
+  struct Step {
+    Kind kind;
+    double factor = 1;         // scale
+    ValueId value = kAbsent;   // add: the summand; hide: where's condition
+    ValueId number = kAbsent;  // hide: what takes the scores' place,
+    bool where_true = false;   // and whether that is where the condition holds
+  };
+  ValueId q = kAbsent, k = kAbsent;
   ValueId product = kAbsent;  // q k'
-  double scale = 1;
+  std::vector<Step> steps;
+
+  double scale() const {
+    double all = 1;
+    for (const Step& step : steps) all *= step.factor;
+    return all;
+  }
 };
 
-std::optional<Scores> scores_of(const Graph& graph, ValueId id) {
-  Scores found;
-  for (int steps = 0; steps < 4; ++steps) {
-    const Node* node = graph.producer(id);
-    if (!node) return std::nullopt;
-    if (node->is("matmul") && node->epilogue.empty()) {
-      found.q = node->inputs[0];
-      found.k = node->inputs[1];
-      found.product = id;
-      return found;
-    }
-    if (const auto product = scalar_product(graph, *node)) {
-      found.scale *= product->second;
-      id = product->first;
-    } else if (node->is("add") && found.mask == kAbsent && found.scale == 1) {
-      // The mask is the operand that is no product of matrices.
-      const auto is_scores = [&](ValueId v) { return scores_of(graph, v).has_value(); };
-      const size_t at = is_scores(node->inputs[0]) ? 0 : 1;
-      found.mask = node->inputs[1 - at];
-      id = node->inputs[at];
-    } else {
-      return std::nullopt;
+// Is it so far below every score that a score added to it is lost?
+bool hides(const Graph& graph, ValueId id) {
+  const Value& value = graph.value(id);
+  const std::optional<double> number =
+      value.is_constant() && value.type().dtype == DType::f32 ? scalar_value(value.info.constant) : std::nullopt;
+  return number && *number <= -1e30;
+}
+
+std::optional<Scores> scores_of(const Graph& graph, ValueId id, int depth = 0) {
+  const Node* node = graph.producer(id);
+  if (!node || depth > 6) return std::nullopt;
+  if (node->is("matmul") && node->epilogue.empty()) return Scores{node->inputs[0], node->inputs[1], id, {}};
+  std::optional<Scores> inner;
+  const auto with = [&](Scores::Step step) {
+    if (inner) inner->steps.push_back(step);
+    return inner;
+  };
+  if (const auto product = scalar_product(graph, *node)) {
+    inner = scores_of(graph, product->first, depth + 1);
+    return with({.kind = Scores::Kind::scale, .factor = product->second});
+  }
+  if (node->is("add")) {  // the summand is the operand that is no product of matrices
+    for (size_t i : {size_t{0}, size_t{1}}) {
+      if ((inner = scores_of(graph, node->inputs[i], depth + 1)))
+        return with({.kind = Scores::Kind::add, .value = node->inputs[1 - i]});
     }
   }
+  if (node->is("where")) {
+    const bool where_true = hides(graph, node->inputs[1]);
+    if (!where_true && !hides(graph, node->inputs[2])) return std::nullopt;
+    inner = scores_of(graph, node->inputs[where_true ? 2 : 1], depth + 1);
+    return with({.kind = Scores::Kind::hide,
+                 .value = node->inputs[0],
+                 .number = node->inputs[where_true ? 1 : 2],
+                 .where_true = where_true});
+  }
   return std::nullopt;
+}
+
+// What is added to the scaled product in the end; kAbsent if nothing is.
+ValueId mask_of(Graph& graph, const Scores& scores) {
+  ValueId mask = kAbsent;
+  for (const Scores::Step& step : scores.steps) {
+    switch (step.kind) {
+      case Scores::Kind::scale:
+        if (mask != kAbsent)
+          mask = graph.add1(op("mul"), {mask, graph.add_constant(Tensor::scalar(static_cast<float>(step.factor)))});
+        break;
+      case Scores::Kind::add:
+        mask = mask == kAbsent ? step.value : graph.add1(op("add"), {mask, step.value});
+        break;
+      case Scores::Kind::hide:
+        if (mask == kAbsent) mask = graph.add_constant(Tensor::scalar(0.0f));
+        mask = step.where_true ? graph.add1(op("where"), {step.value, step.number, mask})
+                               : graph.add1(op("where"), {step.value, mask, step.number});
+        break;
+    }
+  }
+  return mask;
 }
 
 // The softmax behind `id`, through where(is_nan(p), 0, p).
@@ -151,14 +226,34 @@ const Node* softmax_of(const Graph& graph, ValueId id, bool& zero_masked_rows) {
   return node && node->is("softmax") ? node : nullptr;
 }
 
+// Why q, k and v cannot be an attention's operands, or nothing.
+std::string why_not(const Graph& graph, const Operands& x) {
+  for (size_t i = 1; i < x.size(); ++i) {
+    if (equal(size_of(x[i], x[i].batch), size_of(x[0], x[0].batch)) != Tri::yes)
+      return "the images of q, k and v differ";
+  }
+  if (!size_of(x[0], x[0].heads).constant() || !size_of(x[0], x[0].depth).constant() ||
+      !size_of(x[2], x[2].depth).constant()) {
+    return "heads or their size are not known";
+  }
+  if (size_of(x[1], x[1].heads) != size_of(x[2], x[2].heads)) return "the heads of k and v differ";
+  if (x[2].moved.scale != 1) return "v is scaled";
+  for (const Operand& one : x) {
+    if (graph.type(one.moved.source).dtype != DType::f32) return "it is not f32";
+  }
+  return "";
+}
+
 bool rewrite(Graph& graph, NodeId id, const PassContext& context) {
   const Node node = graph.node(id);
-  if (!node.is("matmul") || !node.epilogue.empty() || graph.type(node.outputs[0]).rank() != 4) return false;
+  const int64_t rank = graph.type(node.outputs[0]).rank();
+  if (!node.is("matmul") || !node.epilogue.empty() || (rank != 3 && rank != 4)) return false;
   Attention attention;
   const Node* softmax = softmax_of(graph, node.inputs[0], attention.zero_masked_rows);
   if (!softmax) return false;
   const int64_t axis = softmax->op.get_if<Softmax>()->axis;
-  const std::optional<Scores> scores = axis == -1 || axis == 3 ? scores_of(graph, softmax->inputs[0]) : std::nullopt;
+  const std::optional<Scores> scores =
+      axis == -1 || axis == rank - 1 ? scores_of(graph, softmax->inputs[0]) : std::nullopt;
   auto decline = [&](std::string why) {
     context.why_not(graph, node, std::move(why));
     return false;
@@ -175,34 +270,52 @@ bool rewrite(Graph& graph, NodeId id, const PassContext& context) {
   if (!same_shape(graph.shape(softmax->inputs[0]), graph.shape(scores->product)))
     return decline("the mask makes the scores larger");
   const ValueId value = node.inputs[1];
-  if (!graph.type(scores->q).shape || !graph.type(scores->k).shape || !graph.type(value).shape) return false;
-  const Shape q = graph.shape(scores->q), k = graph.shape(scores->k), v = graph.shape(value);
-  const bool ranks = q.size() == 4 && k.size() == 4 && v.size() == 4;
-  if (!ranks || !same_shape({q[0], q[1]}, {k[0], k[1]}) || !same_shape({q[0], q[1]}, {v[0], v[1]}))
-    return decline("the images or heads of q, k and v differ");
-  if (!q[1].constant() || !q[3].constant() || !v[3].constant()) return decline("heads or their size are not known");
-  const Operands operands = {operand(graph, scores->q, false), operand(graph, scores->k, true),
-                             operand(graph, value, false)};
-  if (operands[2].moved.scale != 1) return decline("v is scaled");
-  for (const Operand& x : operands) {
-    if (graph.type(x.moved.source).dtype != DType::f32) return decline("it is not f32");
+  for (ValueId operand : {scores->q, scores->k, value}) {
+    if (!graph.type(operand).shape) return false;
+    if (graph.type(operand).rank() != rank) return decline("the ranks of q, k and v differ");
   }
-  attention.heads = *q[1].constant();
-  attention.scale = static_cast<float>(scores->scale * operands[0].moved.scale * operands[1].moved.scale);
+  // Of dims that are broadcast only heads are understood: all of q share one of k and v.
+  const auto lead = [&](ValueId v) { return Shape(graph.shape(v).begin(), graph.shape(v).end() - 2); };
+  const Shape q_lead = lead(scores->q), k_lead = lead(scores->k);
+  const bool shared = rank == 4 && equal(q_lead[0], k_lead[0]) == Tri::yes && k_lead[1] == Dim(1);
+  if (!same_shape(k_lead, lead(value)) || (!same_shape(q_lead, k_lead) && !shared))
+    return decline("the images or heads of q, k and v differ");
+  Operands operands = {operand(graph, scores->q, false), operand(graph, scores->k, true), operand(graph, value, false)};
+  const Dim heads = size_of(operands[0], operands[0].heads);
+  for (Operand& x : operands) {
+    if (!shared && size_of(x, x.heads) != heads)
+      return decline("the heads of q, k and v are laid out in different ways");
+    if (!unrepeat(x, &x == &operands[0])) return decline("an operand is repeated, but not by heads");
+  }
+  if (std::string why = why_not(graph, operands); !why.empty()) return decline(std::move(why));
+  const Dim images = size_of(operands[0], operands[0].batch);
+  const Dim kv_heads = size_of(operands[1], operands[1].heads);
+  attention.heads = *heads.constant();
+  if (kv_heads != heads) attention.kv_heads = *kv_heads.constant();
+  attention.scale = static_cast<float>(scores->scale() * operands[0].moved.scale * operands[1].moved.scale);
   if (attention.scale == 0 || !std::isfinite(attention.scale)) return decline("the scale is 0 or not finite");
 
+  const Shape whole = graph.shape(node.outputs[0]);
+  const Dim &queries = whole[whole.size() - 2], &depth = whole.back();
   const NodeId first_new = graph.node_count();
   std::vector<ValueId> inputs = lay_out(graph, operands, attention.layout);
-  if (scores->mask != kAbsent) inputs.push_back(scores->mask);
+  if (ValueId mask = mask_of(graph, *scores); mask != kAbsent) {
+    if (rank == 3 && graph.type(mask).rank() == 3 && !(graph.shape(mask)[0] == Dim(1))) {
+      const Shape split = {images, heads, graph.shape(mask)[1], graph.shape(mask)[2]};
+      mask = graph.add1(op("reshape_to", {{1, "shape", dim_texts(split)}}), {mask});
+    }
+    inputs.push_back(mask);
+  }
   Result<std::vector<ValueId>> made = graph.add(attention, inputs, 1);
   if (!made.ok()) return decline(made.error().message);
   ValueId result = (*made)[0];
   if (attention.layout != "bhsd") {
     // [B,S,H*D] -> [B,H,S,D]: the transposes and reshape behind it cancel against ours.
-    const Shape heads = {q[0], q[2], q[1], v[3]};
+    const Shape split = {images, queries, heads, depth};
     result =
-        graph.add1(Transpose{{0, 2, 1, 3}}, {graph.add1(op("reshape_to", {{1, "shape", dim_texts(heads)}}), {result})});
+        graph.add1(Transpose{{0, 2, 1, 3}}, {graph.add1(op("reshape_to", {{1, "shape", dim_texts(split)}}), {result})});
   }
+  if (rank == 3) result = graph.add1(op("reshape_to", {{1, "shape", dim_texts(whole)}}), {result});
   graph.replace_uses(node.outputs[0], result);
   std::vector<std::string> origin = node.origin;
   add_dead_origins(graph, id, origin);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // d / sqrt(mean(d * d) + e)  =>  layer_norm{epsilon=e}(x, 1)      with d = x - mean(x), means over the last axis
+// x / sqrt(mean(x * x) + e)  =>  rms_norm{epsilon=e}(x, 1)        both also by products with 1 / sqrt, as one operator
+//                                                                 or two
+// rms_norm(x, 1) * w         =>  rms_norm(x, w)
 // layer_norm(x, 1) * w       =>  layer_norm(x, w)                 w a constant row of the last axis
 // layer_norm(x, w) + b       =>  layer_norm(x, w, b)
 #include "ops/layer_norm.h"
@@ -21,7 +24,7 @@ std::string over_last_axis(const Graph& graph, const Node& mean) {
 
 // A norm over more than the last axis takes a scale and a bias for all of them: a row would leave its kernel.
 bool normalizes_rows(const Graph& graph, const Node& norm) {
-  const int64_t axis = norm.op.get_if<LayerNorm>()->axis;
+  const auto axis = field_of<int64_t>(norm.op, "axis");
   return axis == -1 || axis + 1 == graph.type(norm.inputs[0]).rank();
 }
 
@@ -45,6 +48,7 @@ ValueId as_row(Graph& graph, ValueId id, int64_t length) {
 
 Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
   for (const char* mean : {"mean", "variance"}) {
+    if (!m.has(mean)) continue;
     if (std::string why = over_last_axis(graph, m.node(mean)); !why.empty()) return why;
   }
   const std::optional<int64_t> length = row_length(graph, m["x"]);
@@ -53,7 +57,8 @@ Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
   Tensor ones = Tensor::zeros(DType::f32, {*length});
   for (float& x : ones.mutable_data<float>()) x = 1;
   const auto epsilon = static_cast<float>(*scalar_value(m.tensor("epsilon")));
-  return graph.add1(LayerNorm{-1, epsilon}, {m["x"], graph.add_constant(ones)});
+  const Op norm = m.has("mean") ? Op(LayerNorm{-1, epsilon}) : Op(RmsNorm{-1, epsilon});
+  return graph.add1(norm, {m["x"], graph.add_constant(ones)});
 }
 
 Outcome scaled(Graph& graph, const Match& m, const PassContext&) {
@@ -83,11 +88,19 @@ Outcome shifted(Graph& graph, const Match& m, const PassContext&) {
 
 Pass recognize_layer_norm() {
   const Pattern d = node("sub", {any("x"), node("reduce_mean", {any("x")}).as("mean")}).as("d");
-  const Pattern variance = node("reduce_mean", {node("mul", {any("d"), any("d")})}).as("variance");
-  const Pattern deviation = node("sqrt", {node("add", {variance, scalar("epsilon")})});
-  const Pattern norm = node("layer_norm").as("norm").once();
-  return rewrite_pass("recognize_layer_norm", {{"spelled", node("div", {d, deviation}), spelled},
+  // What is divided by the root of the mean of the squares of the value called `name`.
+  const auto normalized = [](const Pattern& value, const char* name) {
+    const Pattern squares = node("reduce_mean", {node("mul", {any(name), any(name)})}).as("variance");
+    const Pattern shifted = node("add", {squares, scalar("epsilon")}), root = node("sqrt", {shifted});
+    const Pattern inverse = either({node("rsqrt", {shifted}), node("reciprocal", {root}),
+                                    node("div", {scalar(1), root}), node("pow", {shifted, scalar(-0.5)})});
+    return either({node("div", {value, root}), node("mul", {value, inverse})});
+  };
+  const Pattern norm = node("layer_norm").as("norm").once(), rms = node("rms_norm").as("norm").once();
+  return rewrite_pass("recognize_layer_norm", {{"spelled", normalized(d, "d"), spelled},
+                                               {"rms", normalized(any("x"), "x"), spelled},
                                                {"scaled", node("mul", {norm, constant("w")}), scaled},
+                                               {"scaled_rms", node("mul", {rms, constant("w")}), scaled},
                                                {"shifted", node("add", {norm, constant("b")}), shifted}});
 }
 

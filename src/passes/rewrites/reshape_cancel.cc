@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // reshape_to(reshape_to(x))         =>  reshape_to(x)
 // reshape_to(transpose{perm}(x))    =>  reshape_to(x)      where perm moves dimensions of 1 alone
-// f(reshape_to(x))                  =>  reshape_to(f(x))   f pointwise with one operand, or others of one element
+// f(reshape_to(x), c)               =>  reshape_to(f(x, c'))   f pointwise; c of one element, or a constant that varies
+//                                                          along dims at the end that the reshape leaves as they are
 // f(reshape_to(x), reshape_to(y))   =>  reshape_to(f(x, y))   where x and y have the same shape
 #include <algorithm>
 
@@ -36,11 +37,24 @@ bool one_element(const Type& type) {
          std::all_of(type.shape->begin(), type.shape->end(), [](const Dim& dim) { return dim == Dim(1); });
 }
 
+// The constant without the 1s in front, if it broadcasts in the same way onto both shapes.
+std::optional<Tensor> below_reshape(const Tensor& constant, const Shape& from, const Shape& to) {
+  std::vector<int64_t> dims = constant.dims();
+  if (std::ssize(dims) > std::ssize(to)) return std::nullopt;
+  while (!dims.empty() && dims.front() == 1) dims.erase(dims.begin());
+  if (dims.size() > from.size() || constant.dtype() == DType::string) return std::nullopt;
+  for (size_t back = 1; back <= dims.size(); ++back) {
+    if (equal(from[from.size() - back], to[to.size() - back]) != Tri::yes) return std::nullopt;
+  }
+  return constant.reshaped(dims);
+}
+
 Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());
   if (!node.op || !node.epilogue.empty() || !node.op.info().pointwise) return Outcome::no();
   std::optional<Shape> from, to;
   std::vector<ValueId> inputs = node.inputs;
+  std::vector<std::pair<size_t, Tensor>> constants;
   for (ValueId& input : inputs) {
     const Node* reshape = graph.producer(input);
     if (reshape && reshape->is("reshape_to")) {
@@ -54,12 +68,23 @@ Outcome sink(Graph& graph, const Match& m, const PassContext&) {
       from = below;
       to = above;
       input = reshape->inputs[0];
+    } else if (graph.value(input).is_constant()) {
+      constants.emplace_back(&input - inputs.data(), graph.value(input).info.constant);
     } else if (!one_element(graph.type(input)) || graph.type(input).rank() > 1) {
       return Outcome::no();
     }
   }
   // A rank of 0 below would take the rank of a one-element operand.
   if (!from || from->empty() || !same_shape(*to, graph.shape(m.root()))) return Outcome::no();
+  for (auto& [index, constant] : constants) {
+    const std::optional<Tensor> fitting = below_reshape(constant, *from, *to);
+    if (!fitting) return Outcome::no();
+    constant = *fitting;
+  }
+  for (const auto& [index, constant] : constants) {
+    if (constant.dims() != graph.value(inputs[index]).info.constant.dims())
+      inputs[index] = graph.add_constant(constant);
+  }
   return graph.add1(op("reshape_to", {{1, "shape", dim_texts(*to)}}), {graph.add1(node.op, inputs)});
 }
 

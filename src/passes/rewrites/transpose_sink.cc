@@ -8,8 +8,12 @@
 //   split{axis}(transpose{p}(x))            =>  transpose{p}(split{p[axis]}(x)) for each result
 //   pad(transpose{p}(x), pads)              =>  transpose{p}(pad(x, pads'))
 //   resize{axes}(transpose{p}(x), ...)      =>  transpose{p}(resize{p[axes]}(x, ...))
-//   layer_norm(transpose{p}(x), ...)        =>  transpose{p}(layer_norm(x, ...))       along the last axis, where p
-//   keeps matmul(transpose{p}(x), W)              =>  transpose{p}(matmul(x, W))             it; W is a constant matrix
+//   layer_norm(transpose{p}(x), ...)        =>  transpose{p}(layer_norm(x, ...))       where both work on the last
+//   matmul(transpose{p}(x), W)              =>  transpose{p}(matmul(x, W))             axis, which p keeps; W is a
+//   conv(transpose{p}(x), ...)              =>  transpose{p}(conv(x, ...))             constant matrix, conv is 1x1
+//                                                                                      with channels last
+//   instance_norm(transpose{p}(x), ...)     =>  transpose{p}(instance_norm{channels_last}(x, ...))   where p moves
+//                                               channels from the last place; group_norm likewise
 //   f(transpose{p}(x), transpose{q}(y))     =>  transpose{p}(f(x, transpose{inverse(p) q}(y)))   where p, but not q,
 //                                               keeps the last axis, and so sinks further
 //   quantize_linear{axis}(transpose{p}(x), s, z)  =>  transpose{p}(quantize_linear{p[axis]}(x, s, z)), and dequantize
@@ -18,6 +22,7 @@
 #include <array>
 #include <numeric>
 
+#include "ops/conv.h"
 #include "ops/layer_norm.h"
 #include "ops/transpose.h"
 #include "passes/edit.h"
@@ -51,12 +56,37 @@ bool works_on_rows(const Graph& graph, const Node& node) {
     const int64_t axis = node.op.get_if<LayerNorm>()->axis;
     return (axis == -1 || axis + 1 == graph.type(node.inputs[0]).rank()) && row(1) && row(2);
   }
+  if (const Conv* conv = node.op.get_if<Conv>(); conv && conv->channels_last && conv->group == 1) {
+    if (!graph.type(node.inputs[1]).shape) return false;
+    const Shape& weights = graph.shape(node.inputs[1]);
+    const auto all = [](const std::vector<int64_t>& list, int64_t number) {
+      return std::all_of(list.begin(), list.end(), [&](int64_t x) { return x == number; });
+    };
+    return std::all_of(weights.begin() + 2, weights.end(), [](const Dim& dim) { return dim == Dim(1); }) &&
+           all(conv->strides, 1) && all(conv->pads, 0);
+  }
   return (node.is("matmul") || node.is("quantized_matmul")) && graph.value(node.inputs[1]).is_constant() &&
          graph.type(node.inputs[1]).rank() == 2;
 }
 
+// Does `perm` make [N,C,...] of [N,...,C]?
+bool moves_channels(const Perm& perm) {
+  if (perm.size() < 3 || perm[0] != 0 || perm[1] + 1 != std::ssize(perm)) return false;
+  for (size_t d = 2; d < perm.size(); ++d) {
+    if (perm[d] + 1 != static_cast<int64_t>(d)) return false;
+  }
+  return true;
+}
+
+bool is_channel_norm(const Node& node) {
+  return (node.is("instance_norm") || node.is("group_norm")) && !field_of<bool>(node.op, "channels_last");
+}
+
 // May `transposed`, by `perm`, sink through its user?
 bool sinkable(const Graph& graph, const Node& node, ValueId transposed, const Perm& perm) {
+  if (node.op && node.epilogue.empty() && is_channel_norm(node)) {
+    return node.inputs[0] == transposed && moves_channels(perm);
+  }
   if (node.op && node.epilogue.empty() && works_on_rows(graph, node)) {
     return node.inputs[0] == transposed && perm.size() >= 2 && keeps_last(perm);
   }
@@ -102,7 +132,8 @@ Tensor transposed_back(const Tensor& tensor, const Perm& perm) {
 std::optional<Perm> sinking_operand(const Graph& graph, const Node& node, int64_t rank) {
   std::optional<Perm> first;
   for (ValueId input : node.inputs) {
-    if (input == kAbsent || graph.type(input).rank() != rank) continue;
+    // The order of one element is no order: through_pointwise leaves it where it is.
+    if (input == kAbsent || graph.type(input).rank() != rank || one_element(graph.type(input))) continue;
     const std::optional<Perm> perm = sinking(graph, input);
     if (perm && (!first || (keeps_last(*perm) && !keeps_last(*first)))) first = perm;
   }
@@ -241,6 +272,11 @@ Outcome sink(Graph& graph, const Match& m, const PassContext&) {
     std::vector<ValueId> inputs = node.inputs;
     inputs[0] = below(graph, inputs[0]);
     return graph.add1(Transpose{*perm}, {graph.add1(node.op, inputs)});
+  }
+  if (is_channel_norm(node)) {
+    std::vector<ValueId> inputs = node.inputs;
+    inputs[0] = below(graph, inputs[0]);
+    return graph.add1(Transpose{*perm}, {graph.add1(with_field(node.op, "channels_last", true), inputs)});
   }
   if (is_reduction(node)) return through_reduction(graph, node, *perm);
   if (node.is("concat")) return through_concat(graph, node, *perm);
