@@ -68,6 +68,7 @@ InferResult Conv::infer(const InferContext& context) const {
   }
   const Shape in(x.begin() + (channels_last ? 1 : 2), x.end() - (channels_last ? 1 : 0));
   const Shape kernel(w.begin() + 2, w.end());
+  MJ_TRY(check_window_fits(context, window(), in, kernel));
   Shape out = window_output(window(), in, kernel);
   out.insert(out.begin(), x[0]);
   out.insert(channels_last ? out.end() : out.begin() + 1, w[0]);

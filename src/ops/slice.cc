@@ -13,11 +13,22 @@ namespace {
 
 // A bound beyond this means "to the end", as exporters write INT32_MAX or INT64_MAX for it.
 constexpr int64_t kFar = INT32_MAX;
+constexpr int64_t kAddressable = int64_t{1} << 47;  // bytes of a process
+
+// More than an axis of this tensor can be long: kFar, or what memory holds of the other dims that are known.
+int64_t far_along(const Type& type, size_t axis) {
+  int64_t bytes = std::max<int64_t>(1, storage_bytes(type.dtype));
+  for (size_t d = 0; d < type.shape->size(); ++d) {
+    const std::optional<int64_t> dim = d == axis ? std::nullopt : (*type.shape)[d].constant();
+    if (dim && *dim > 1) bytes = std::min(kAddressable, bytes * std::min(*dim, kAddressable / bytes + 1));
+  }
+  return std::min(kFar, kAddressable / bytes + 1);
+}
 
 // `bound` of an axis of length `dim`, clamped into [low, high]; nullopt where its sign is unknown.
-std::optional<Dim> clamp_bound(const Dim& bound, const Dim& dim, const Dim& low, const Dim& high) {
-  if (bound.constant() && *bound.constant() >= kFar) return high;
-  if (bound.constant() && *bound.constant() <= -kFar) return low;
+std::optional<Dim> clamp_bound(const Dim& bound, const Dim& dim, const Dim& low, const Dim& high, int64_t far) {
+  if (bound.constant() && *bound.constant() >= far) return high;
+  if (bound.constant() && *bound.constant() <= -far) return low;
   if (equal(bound, dim) == Tri::yes && equal(dim, high) == Tri::yes) return high;
   if (less_equal(Dim(0), bound) == Tri::yes) return min(bound, high);
   if (less_equal(bound, Dim(-1)) == Tri::yes) return max(bound + dim, low);
@@ -66,9 +77,10 @@ Result<std::vector<Cut>> cuts_of(const InferContext& context) {
     const Dim& dim = in[static_cast<size_t>(axis)];
     const bool forward = step > 0;
     const Dim low = forward ? 0 : -1, high = forward ? dim : dim - 1;
-    if (starts) cut.start = clamp_bound((*starts)[i], dim, low, high);
+    const int64_t far = far_along(context[0].type, static_cast<size_t>(axis));
+    if (starts) cut.start = clamp_bound((*starts)[i], dim, low, high, far);
     std::optional<Dim> end;
-    if (ends) end = clamp_bound((*ends)[i], dim, low, high);
+    if (ends) end = clamp_bound((*ends)[i], dim, low, high, far);
     if (cut.start && end) {
       const Dim room = forward ? *end - *cut.start : *cut.start - *end;
       cut.length = max(ceil_div(room, forward ? step : -step), 0);

@@ -42,6 +42,23 @@ Result<void> check_window(const InferContext& context, const WindowFields& field
       fmt::format("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, got '{}'", fields.auto_pad));
 }
 
+Result<void> check_window_fits(const InferContext& context, const WindowFields& fields, const Shape& in,
+                               const Shape& kernel) {
+  if (same(fields)) return {};
+  for (size_t i = 0; i < in.size(); ++i) {
+    const std::optional<int64_t> length = in[i].constant(), taps = kernel[i].constant();
+    if (!length || !taps || *length == 0) continue;
+    const bool valid = fields.auto_pad == "VALID";
+    const Dim padded =
+        in[i] + (valid ? 0 : item(fields.pads, i, 0)) + (valid ? 0 : item(fields.pads, in.size() + i, 0));
+    const Dim window = (kernel[i] - 1) * item(fields.dilations, i, 1) + 1;
+    if (less_equal(window, padded) != Tri::no) continue;
+    return context.fail(fmt::format("spatial dim {}: a window over {} does not fit {}, padding included", i,
+                                    to_string(window), to_string(padded)));
+  }
+  return {};
+}
+
 Shape window_output(const WindowFields& fields, const Shape& in, const Shape& kernel, bool ceil_mode) {
   Shape out;
   for (size_t i = 0; i < in.size(); ++i) {

@@ -20,6 +20,9 @@ struct WindowFields {
 
 // Numbers of elements are right and all values legal (strides and dilations from 1, pads from 0).
 Result<void> check_window(const InferContext& context, const WindowFields& fields, size_t spatial);
+// Every window fits into its padded dim, where both are known and there is anything.
+Result<void> check_window_fits(const InferContext& context, const WindowFields& fields, const Shape& in,
+                               const Shape& kernel);
 // Output length of each spatial dim. `ceil_mode` also counts a last window that is only partly inside.
 Shape window_output(const WindowFields& fields, const Shape& in, const Shape& kernel, bool ceil_mode = false);
 
