@@ -24,7 +24,7 @@ Stage simplify() {
                      compare_positions(),
                      // What a convolution or gemm can take into its weights is gone before the rest becomes maths.
                      fold_conv_batch_norm(), fold_gemm_batch_norm(), lower_batch_norm(), fold_conv_scale(),
-                     fold_matmul_scale(), gemm_to_matmul(), slice_conv(),
+                     fold_matmul_scale(), gemm_to_matmul(), slice_conv(), conv_before_resize(),
                      // Norms are recognized by their last axis, which transposes may move.
                      recognize_layer_norm(), transpose_cancel(), transpose_sink(), reshape_cancel(),
                      merge_transposed_dims(), sink_expand(), join_concat(), fold_constants()},
@@ -34,7 +34,8 @@ Stage simplify() {
 Stage recognize() {
   return {.name = "recognize",
           .passes = {recognize_activations(), recognize_layer_norm(), recognize_group_norm(), recognize_softmax(),
-                     recognize_rotary(), recognize_attention(), one_hot_to_gather(),
+                     recognize_rotary(), recognize_attention(), one_hot_to_gather(), pointwise_into_table(),
+                     drop_zero_state(),
                      // Attention leaves movement of its operands and its result that meets what is around it.
                      common_subexpressions(), transpose_cancel(), transpose_sink(), reshape_cancel(),
                      merge_transposed_dims(), eliminate_identity()},

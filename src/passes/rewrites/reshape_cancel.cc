@@ -2,7 +2,8 @@
 // reshape_to(reshape_to(x))         =>  reshape_to(x)
 // reshape_to(transpose{perm}(x))    =>  reshape_to(x)      where perm moves dimensions of 1 alone
 // f(reshape_to(x), c)               =>  reshape_to(f(x, c'))   f pointwise; c of one element, or a constant that varies
-//                                                          along dims at the end that the reshape leaves as they are
+//                                                          along dims at the end that the reshape leaves as they are,
+//                                                          or makes of the last one
 // f(reshape_to(x), reshape_to(y))   =>  reshape_to(f(x, y))   where x and y have the same shape
 #include <algorithm>
 
@@ -37,16 +38,34 @@ bool one_element(const Type& type) {
          std::all_of(type.shape->begin(), type.shape->end(), [](const Dim& dim) { return dim == Dim(1); });
 }
 
-// The constant without the 1s in front, if it broadcasts in the same way onto both shapes.
+// The last dims of `to` that are made of the last one of `from`; empty if there are none.
+std::vector<int64_t> made_of_last(const Shape& from, const Shape& to) {
+  const std::optional<int64_t> whole = from.back().constant();
+  std::vector<int64_t> dims;
+  for (int64_t rest = whole.value_or(0); rest > 1 && dims.size() < to.size();) {
+    const std::optional<int64_t> dim = to[to.size() - 1 - dims.size()].constant();
+    if (!dim || *dim < 1 || rest % *dim != 0) return {};
+    dims.insert(dims.begin(), *dim);
+    rest /= *dim;
+    if (rest == 1) return dims;
+  }
+  return {};
+}
+
+// The constant as it broadcasts onto `from`, if it does so as it does onto `to`.
 std::optional<Tensor> below_reshape(const Tensor& constant, const Shape& from, const Shape& to) {
   std::vector<int64_t> dims = constant.dims();
-  if (std::ssize(dims) > std::ssize(to)) return std::nullopt;
+  if (std::ssize(dims) > std::ssize(to) || constant.dtype() == DType::string) return std::nullopt;
   while (!dims.empty() && dims.front() == 1) dims.erase(dims.begin());
-  if (dims.size() > from.size() || constant.dtype() == DType::string) return std::nullopt;
-  for (size_t back = 1; back <= dims.size(); ++back) {
-    if (equal(from[from.size() - back], to[to.size() - back]) != Tri::yes) return std::nullopt;
-  }
-  return constant.reshaped(dims);
+  bool kept = dims.size() <= from.size();
+  for (size_t back = 1; kept && back <= dims.size(); ++back)
+    kept = equal(from[from.size() - back], to[to.size() - back]) == Tri::yes;
+  if (kept) return constant.reshaped(dims);
+  const std::vector<int64_t> parts = made_of_last(from, to);
+  if (parts.size() < dims.size()) return std::nullopt;
+  const Tensor all = compute(op("expand_to", {{1, "shape", dim_texts(Shape(parts.begin(), parts.end()))}}),
+                             std::vector<Tensor>{constant.reshaped(dims)});
+  return all.reshaped({all.size()});
 }
 
 Outcome sink(Graph& graph, const Match& m, const PassContext&) {

@@ -3,6 +3,7 @@
 // f(expand_to(x), y)            =>  expand_to(f(x, y))    otherwise: less is computed
 // expand_to(expand_to(x))       =>  expand_to(x)
 // reshape_to(expand_to(c))      =>  expand_to(c)          where c has one element
+// slice_to(expand_to(c))        =>  expand_to(c)          likewise
 #include <algorithm>
 
 #include "base/shape.h"
@@ -75,6 +76,7 @@ Outcome reshaped(Graph& graph, const Match& m, const PassContext&) {
 Pass sink_expand() {
   return rewrite_pass("sink_expand", {{"twice", node("expand_to", {node("expand_to", {any("x")})}), again},
                                       {"reshaped", node("reshape_to", {node("expand_to", {any("x")})}), reshaped},
+                                      {"sliced", node("slice_to", {node("expand_to", {any("x")})}), reshaped},
                                       {"sink", any(), sink}});
 }
 
