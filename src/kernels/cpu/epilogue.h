@@ -14,7 +14,8 @@ struct Epilogue {
   bool clip = false;                // NaN stays NaN; relu is lo = 0, hi = +inf
   float lo = 0, hi = 0;
   // Called once for every finished stretch c[row][col .. col + n), which it may change in place (or consume elsewhere),
-  // from any thread of the pool. Where rows lie one behind the other a stretch may hold several of them. The stretches of one call depend on shape and thread count: treat elements singly.
+  // from any thread of the pool. Where rows lie one behind the other a stretch may hold several of them. The stretches
+  // of one call depend on shape and thread count: treat elements singly.
   void (*callback)(void* context, float* values, int64_t row, int64_t col, int64_t n) = nullptr;
   void* context = nullptr;
 };
