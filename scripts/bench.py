@@ -8,7 +8,6 @@ A figure is the median of the rounds' medians (turns.py). "own rows" is an engin
 """
 
 import argparse
-import json
 import pathlib
 import shutil
 import subprocess
@@ -145,20 +144,15 @@ def main():
         for batch in map(int, options.batch.split(",")):
             row = speed(name, batch, engines, reference, folder, options)
             result["speed"].append(row)
-            print(f"{name} batch {batch}: " + ", ".join(f"{way} {ms:.1f}" for way, ms in row["latency_ms"].items()),
-                  file=sys.stderr, flush=True)
+            turns.say(row)
         load = result["speed"][-1]["records"]["own rows"]["results"]["load_ms"]
         checks += [check(f"{name}: load, own rows, from page cache", f"{load:.0f} ms",
                          f"at most {LOAD_LIMIT_MS} ms" if name == "resnet50" else "",
                          name != "resnet50" or load <= LOAD_LIMIT_MS)]
         result["checks"] += [*checks, *checks_of(name, model, engines, reference, folder, options)]
 
-    cpu = "-".join(result["environment"]["cpu"].lower().replace("(r)", "").split())
-    file = mjlib.ROOT / "bench/results" / f"{result['environment']['date']}-{cpu}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result, indent=1))
     print(markdown(result))
-    print(f"\n{file}", file=sys.stderr)
+    turns.save(result)
     sys.exit(0 if all(c["ok"] for c in result["checks"]) else 1)
 
 

@@ -64,8 +64,7 @@ def measure(options, peers, work):
             ways = {way: turns.engine_way(engine, feed, options.threads) for way, engine in engines.items()}
             ways |= turns.peer_ways(peers, options.ways.split(","), options.models, name, batch, options.threads)
             row = {"model": name, "batch": batch, **turns.take_turns(ways, options.rounds, options.seconds)}
-            print(f"{name} batch {batch}: " + ", ".join(f"{way} {ms:.1f}" for way, ms in row["latency_ms"].items()),
-                  file=sys.stderr, flush=True)
+            turns.say(row)
             yield row
 
 
@@ -93,12 +92,8 @@ def main():
     result = {"schema": "millijoule.bench_peers/1", "environment": mjlib.machine(), "threads": options.threads,
               "command": " ".join(["./run bench-peers", *arguments])}
     result["speed"] = list(measure(options, turns.peers_of(options.peers), mjlib.ROOT / "build/bench"))
-    cpu = "-".join(result["environment"]["cpu"].lower().replace("(r)", "").split())
-    file = mjlib.ROOT / "bench/results" / f"{result['environment']['date']}-{cpu}-peers.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result, indent=1))
     print(markdown(result))
-    print(f"\n{file}", file=sys.stderr)
+    turns.save(result, "-peers")
 
 
 if __name__ == "__main__":

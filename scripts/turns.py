@@ -2,6 +2,7 @@
 """Ways to answer the same request take turns, round by round, so that a busy machine slows all of them."""
 
 import importlib.util
+import json
 import statistics
 import sys
 import time
@@ -80,3 +81,18 @@ def share_of_peak(row, peak):
     """The cell of a table for the first engine of a row."""
     gflops = next(iter(row["records"].values()))["results"].get("gflops")
     return f"{100 * gflops / peak:.0f} % of {peak:.0f} GFLOP/s" if gflops and peak else "not measured"
+
+
+def say(row):
+    """Progress, while the table is not there yet."""
+    ways = ", ".join(f"{way} {ms:.1f}" for way, ms in row["latency_ms"].items())
+    print(f"{row['model']} batch {row['batch']}: {ways}", file=sys.stderr, flush=True)
+
+
+def save(result, suffix=""):
+    """Keeps a result under bench/results, named by date and processor, and says where."""
+    cpu = "-".join(result["environment"]["cpu"].lower().replace("(r)", "").split())
+    file = mjlib.ROOT / "bench/results" / f"{result['environment']['date']}-{cpu}{suffix}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=1))
+    print(file, file=sys.stderr)

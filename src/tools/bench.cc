@@ -111,7 +111,7 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"onednn", onednn_json()},
                                     {"notices", engine->notices()}};
   const std::optional<double> work = multiply_adds(engine->program().plan(), demand.symbols);
-  if (work) results["gflops"] = 2e-9 * *work / (latency.median / 1e3);
+  if (work && *work > 0) results["gflops"] = 2e-9 * *work / (latency.median / 1e3);
   if (args.samples) results["samples_ms"] = latencies;
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
