@@ -366,8 +366,8 @@ TEST(Shape, TextCountAndEvaluation) {
   const Shape shape = {N, 3, floor_div(H + 1, 2)};
   EXPECT_EQ(to_string(shape), "[N,3,floor_div(H + 1, 2)]");
   EXPECT_EQ(to_string(Shape{}), "[]");
-  EXPECT_EQ(element_count({}), 1);
-  EXPECT_EQ(element_count({N, 3, S}), 3 * N * S);
+  EXPECT_EQ(element_count(Shape{}), 1);
+  EXPECT_EQ(element_count(Shape{N, 3, S}), 3 * N * S);
   EXPECT_EQ(*evaluate(shape, {{"H", 8}, {"N", 2}}), (std::vector<int64_t>{2, 3, 4}));
   EXPECT_EQ(evaluate({N - 5}, {{"N", 2}}).error().message, "axis 0 of shape [N + -5] would have -3 elements");
 }

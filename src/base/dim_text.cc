@@ -20,7 +20,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool continues_name(char c) { return starts_name(c) || is_digit(c) || c == '.'; }
 
 // ONNX lets a symbol have any name; those that are no identifier stand in quotes.
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   const bool plain = starts_name(name[0]) && std::all_of(name.begin(), name.end(), continues_name) &&
                      std::find(std::begin(kFunctions), std::end(kFunctions), name) == std::end(kFunctions);
   if (plain) return std::string(name);
@@ -38,7 +38,7 @@ std::string quoted(std::string_view name) {
 }
 
 std::string print(const Atom& atom) {
-  if (atom.kind == AtomKind::symbol) return quoted(atom.name);
+  if (atom.kind == AtomKind::symbol) return in_quotes(atom.name);
   std::string text = fmt::format("{}(", name(atom.kind));
   for (size_t i = 0; i < atom.args.size(); ++i) text += (i ? ", " : "") + atom.args[i].to_string();
   return text + ")";

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/compile.h"
 
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <set>
 
+#include "base/clock.h"
 #include "base/machine.h"
 #include "compile/samples.h"
 #include "compile/shaken.h"
@@ -17,13 +17,11 @@
 namespace mj {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Adds the time until it dies to `sum`.
 class Stopwatch {
  public:
   explicit Stopwatch(double& sum) : sum_(sum) {}
-  ~Stopwatch() { sum_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+  ~Stopwatch() { sum_ += seconds_since(start_); }
 
  private:
   double& sum_;
@@ -333,7 +331,7 @@ class Compilation {
     manifest.provenance.producer_version = MJ_VERSION;
     manifest.provenance.options = options_.options_text;
     manifest.provenance.seed = options_.seed;
-    report_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    report_.seconds = seconds_since(start_);
     compiled.report = std::move(report_);
     compiled.report.graph = std::move(graph_);
     return compiled;

@@ -50,4 +50,6 @@ inline std::string error_of(const Bytes& bytes) {
   return model.ok() ? "no error" : model.error().message;
 }
 
+inline bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
 }  // namespace mj::onnx::test

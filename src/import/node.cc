@@ -182,7 +182,7 @@ ValueId NodeImport::scalar(double value, DType dtype) {
 }
 
 std::vector<ValueId> NodeImport::add(Op op, std::vector<ValueId> inputs, int outputs, std::vector<std::string> names) {
-  const std::vector<ValueId> none(static_cast<size_t>(outputs), kAbsent);
+  std::vector<ValueId> none(static_cast<size_t>(outputs), kAbsent);
   if (failed()) return none;
   return take(graph.add(std::move(op), std::move(inputs), outputs, std::move(names), {label_}), none);
 }
@@ -246,7 +246,7 @@ std::optional<FieldValue> read_field(NodeImport& node, std::string_view name, co
 }  // namespace
 
 Op NodeImport::op(std::string_view name, std::initializer_list<NamedField> more) {
-  const Op plain = mj::op(name);
+  Op plain = mj::op(name);
   if (failed()) return plain;
   const std::vector<FieldValue> defaults = plain.info().get(plain.raw());
   std::vector<NamedField> fields;

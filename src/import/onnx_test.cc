@@ -14,8 +14,6 @@ Bytes add_model() {
   return model(graph);
 }
 
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 TEST(import, names_types_and_header) {
   Result<Model> model = import_model(add_model());
   ASSERT_TRUE(model.ok()) << model.error().message;

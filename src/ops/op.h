@@ -27,6 +27,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/check.h"
 #include "base/tensor.h"
 #include "ops/field.h"
 #include "ops/infer.h"
@@ -91,6 +92,13 @@ class Op {
   template <OpStruct T>
   const T* get_if() const {
     return info_ && info_->name == T::kName ? static_cast<const T*>(value_.get()) : nullptr;
+  }
+  // The operator that it is known to be.
+  template <OpStruct T>
+  const T& as() const {
+    const T* found = get_if<T>();
+    CHECK(found, "'{}' is not a '{}'", name(), T::kName);
+    return *found;
   }
   const void* raw() const { return value_.get(); }
 

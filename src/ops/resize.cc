@@ -104,7 +104,9 @@ ResizeTaps taps_of(const Resize& op, const Axis& a, int64_t o) {
   const double stretch = op.antialias && a.scale < 1 ? static_cast<double>(a.scale) : 1.0;
   const double reach = (op.mode == "linear" ? 1 : 2) / stretch;
   double sum = 0;
-  for (double at = std::floor(x - reach) + 1; at < x + reach; ++at) {
+  const auto first = static_cast<int64_t>(std::floor(x - reach)) + 1;
+  for (int64_t tap = first; static_cast<double>(tap) < x + reach; ++tap) {
+    const auto at = static_cast<double>(tap);
     const double distance = (x - at) * stretch;
     const bool outside = at < 0 || at > static_cast<double>(a.in - 1);
     if (outside && op.exclude_outside) continue;

@@ -107,8 +107,9 @@ Result<void> RoiAlign::reference(std::span<const Tensor> in, std::span<Tensor> o
     }
     const double count = static_cast<double>(std::max<int64_t>(places[0] * places[1], 1));
     for (int64_t i = 0; i < output_height * output_width; ++i) {
-      const double top = start[0] + static_cast<double>(i / output_width) * bin[0];
-      const double left = start[1] + static_cast<double>(i % output_width) * bin[1];
+      const int64_t row = i / output_width, column = i % output_width;
+      const double top = start[0] + static_cast<double>(row) * bin[0];
+      const double left = start[1] + static_cast<double>(column) * bin[1];
       for (int64_t p = 0; p < places[0] * places[1]; ++p) {
         const auto middle = [&](int64_t k, int d) {
           return (static_cast<double>(k) + 0.5) * bin[d] / static_cast<double>(places[d]);

@@ -91,7 +91,7 @@ Result<std::vector<Cut>> cuts_of(const InferContext& context) {
 }
 
 std::optional<std::vector<Dim>> slice_contents(const InferContext& context, const std::vector<Cut>& cuts) {
-  const std::optional<std::vector<Dim>> all = context[0].elements();
+  std::optional<std::vector<Dim>> all = context[0].elements();
   if (!all || context[0].type.rank() != 1 || context.concrete()) return std::nullopt;
   if (cuts.empty()) return all;
   const Cut& cut = cuts[0];

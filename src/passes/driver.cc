@@ -34,7 +34,7 @@ std::string dump(const std::string& name, const std::string& text) {
   static int number = 0;
   const std::optional<std::string_view> folder = knob(Knob::dump);
   if (!folder) return "";
-  const std::string path = fmt::format("{}/{:03}_{}.txt", *folder, number++, name);
+  std::string path = fmt::format("{}/{:03}_{}.txt", *folder, number++, name);
   std::error_code failed;
   std::filesystem::create_directories(*folder, failed);
   std::ofstream file(path);

@@ -91,7 +91,9 @@ bool has_field(const Op& op, std::string_view name) {
 Op with_field(const Op& op, std::string_view name, FieldValue value) {
   std::vector<NamedField> fields = op.fields();
   for (NamedField& field : fields) {
-    if (field.name == name) field.value = std::move(value);
+    if (field.name != name) continue;
+    field.value = std::move(value);
+    break;
   }
   Result<Op> made = make_op(op.name(), fields);
   CHECK(made.ok(), "{}", made.error().message);

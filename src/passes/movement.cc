@@ -106,7 +106,7 @@ class Walk {
     const int factor = m.order[at];
     const Dim size = m.sizes[static_cast<size_t>(factor)];
     if (equal(size, rest) == Tri::yes) return Dim(1);
-    if (const std::optional<Dim> left = quotient(rest, size)) return left;
+    if (std::optional<Dim> left = quotient(rest, size)) return left;
     const std::optional<Dim> inner = quotient(size, rest);
     const std::optional<int64_t> fixed = m.fixed[static_cast<size_t>(factor)];
     if (!inner || (fixed && !inner->constant())) return std::nullopt;

@@ -8,12 +8,6 @@
 namespace mj {
 namespace {
 
-Graph parsed(std::string_view text) {
-  Result<Graph> graph = parse_graph(text);
-  CHECK(graph.ok(), "{}", graph.error().message);
-  return std::move(*graph);
-}
-
 // The graph with its output placed anew from the movement's source.
 std::string replaced(const Graph& graph) {
   Graph other = graph;
@@ -24,7 +18,7 @@ std::string replaced(const Graph& graph) {
 }
 
 TEST(Movement, ReadsAChain) {
-  const Graph graph = parsed(R"(graph (%x: f32[7,N,24]) {
+  const Graph graph = *parse_graph(R"(graph (%x: f32[7,N,24]) {
     %c = constant f32[] {1}
     %a = reshape_to(%x) {shape=["1", "7", "N", "3", "8"]}
     %b = transpose(%a) {perm=[3, 1, 2, 0, 4]}
@@ -46,7 +40,7 @@ TEST(Movement, ReadsAChain) {
 
 // A part of a part, both of the same axis.
 TEST(Movement, ReadsNestedParts) {
-  const Graph graph = parsed(R"(graph (%x: f32[N,24]) {
+  const Graph graph = *parse_graph(R"(graph (%x: f32[N,24]) {
     %a, %b = split(%x) {axis=1, num_outputs=2}
     %d = slice_to(%b) {axes=[1], starts=["8"], ends=["12"], steps=[1]}
     %y = transpose(%d) {perm=[1, 0]}
@@ -59,7 +53,7 @@ TEST(Movement, ReadsNestedParts) {
 
 // Where dims are no products of factors, the movement ends.
 TEST(Movement, StopsAtWhatItCannotRead) {
-  const Graph graph = parsed(R"(graph (%x: f32[6,4], %z: f32[10,2]) {
+  const Graph graph = *parse_graph(R"(graph (%x: f32[6,4], %z: f32[10,2]) {
     %a = reshape_to(%x) {shape=["8", "3"]}
     %y = transpose(%a) {perm=[1, 0]}
     %b = slice_to(%z) {axes=[0], starts=["1"], ends=["6"], steps=[1]}

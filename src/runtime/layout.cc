@@ -11,11 +11,10 @@
 namespace mj {
 namespace {
 
-constexpr int64_t kAlign = 64;
 // No machine has more; sums of offsets below it cannot overflow.
 constexpr int64_t kMostBytes = int64_t{1} << 47;
 
-int64_t align_up(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+int64_t align_up(int64_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
 
 // A stretch of memory that is needed from step `first` to step `last`.
 struct Block {

@@ -9,8 +9,6 @@
 namespace mj {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 class LoopTest : public ::testing::Test {
  protected:
   Result<std::vector<Tensor>> run(const Plan& plan, const std::vector<Tensor>& inputs, const RunOptions& options = {}) {

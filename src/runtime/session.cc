@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/session.h"
 
-#include <chrono>
 #include <cstring>
 #include <new>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "engine/format/plan_verify.h"
 #include "runtime/loop.h"
 
 namespace mj {
 namespace {
 
-constexpr std::align_val_t kAlign{64};
+constexpr std::align_val_t kArenaAlign{kArenaAlignment};
 
-void* default_allocate(void*, size_t bytes) { return ::operator new(bytes, kAlign, std::nothrow); }
-void default_release(void*, void* memory) { ::operator delete(memory, kAlign); }
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+void* default_allocate(void*, size_t bytes) { return ::operator new(bytes, kArenaAlign, std::nothrow); }
+void default_release(void*, void* memory) { ::operator delete(memory, kArenaAlign); }
 
 std::vector<int64_t> dims_of(const TensorRef& ref) { return {ref.dims.begin(), ref.dims.end()}; }
 
@@ -73,9 +69,9 @@ Result<void> Session::reserve(int64_t bytes) {
   arena_ = options_.allocator.allocate(options_.allocator.context, static_cast<size_t>(bytes));
   if (!arena_) return error(ErrorCode::environment, "out of memory: {} bytes for activations", bytes);
   arena_bytes_ = bytes;
-  if (reinterpret_cast<uintptr_t>(arena_) % static_cast<size_t>(kAlign) != 0) {
+  if (reinterpret_cast<uintptr_t>(arena_) % static_cast<size_t>(kArenaAlign) != 0) {
     return error(ErrorCode::environment, "the allocator returned memory that is not aligned to {} bytes",
-                 static_cast<size_t>(kAlign));
+                 static_cast<size_t>(kArenaAlign));
   }
   return {};
 }
@@ -192,7 +188,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
 
 Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& options) {
   const Step& step = program_->plan().steps[index];
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   switch (step.kind) {
     case Step::Kind::kernel: {
       Result<void> done = run_kernel(index, frame);

@@ -9,8 +9,6 @@
 namespace mj {
 namespace {
 
-const Dim kN = Dim::symbol("N");
-
 class SessionTest : public testing::Test {
  protected:
   Result<std::vector<Tensor>> run(Plan plan, std::vector<Tensor> inputs, const RunOptions& options = {}) {

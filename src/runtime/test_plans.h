@@ -11,6 +11,8 @@
 
 namespace mj {
 
+inline const Dim kN = Dim::symbol("N");
+
 class PlanBuilder {
  public:
   int input(const std::string& name, const Shape& shape, DType dtype = DType::f32) {

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "energy/carbon.h"
 #include "energy/report.h"
 #include "kernels/cpu/peak.h"
@@ -19,9 +19,6 @@
 namespace mj {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 int64_t peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -34,10 +31,10 @@ Result<int64_t> run_for(Engine& engine, const std::vector<Tensor>& inputs, doubl
   std::vector<Tensor> outputs;
   const auto start = Clock::now();
   int64_t runs = 0;
-  for (; runs < iterations || since(start) < seconds; ++runs) {
+  for (; runs < iterations || seconds_since(start) < seconds; ++runs) {
     const auto begin = Clock::now();
     MJ_TRY(engine.run(inputs, outputs));
-    if (milliseconds) milliseconds->push_back(since(begin) * 1e3);
+    if (milliseconds) milliseconds->push_back(seconds_since(begin) * 1e3);
   }
   return runs;
 }
@@ -75,7 +72,7 @@ Result<int> run_bench(const BenchArgs& args) {
   options.allow_unverified = args.allow_unverified;
   MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
-  const double load_ms = since(start) * 1e3;
+  const double load_ms = seconds_since(start) * 1e3;
   MJ_TRY(grid_factor(args.place));  // before minutes of measuring
   MJ_ASSIGN(const std::vector<Tensor> inputs,
             inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));
@@ -84,7 +81,7 @@ Result<int> run_bench(const BenchArgs& args) {
   const auto first = Clock::now();
   MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
   MJ_TRY(run_for(*engine, inputs, 0, 1, nullptr));
-  const double first_answer_ms = load_ms + since(first) * 1e3;
+  const double first_answer_ms = load_ms + seconds_since(first) * 1e3;
   MJ_TRY(run_for(*engine, inputs, args.warm_up, 1, nullptr));
 
   std::vector<double> latencies;

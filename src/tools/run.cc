@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "compile/samples.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
@@ -14,10 +14,7 @@
 namespace mj {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
+double ms_since(Clock::time_point start) { return seconds_since(start) * 1e3; }
 
 Result<size_t> port_index(const std::vector<Port>& ports, const std::string& name, std::string_view flag) {
   for (size_t i = 0; i < ports.size(); ++i) {

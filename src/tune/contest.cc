@@ -2,15 +2,13 @@
 #include "tune/contest.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <random>
 
+#include "base/clock.h"
+
 namespace mj {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr double kTurnSeconds = 0.0005;
 constexpr int kMinRounds = 3, kMaxRounds = 200;
@@ -79,7 +77,7 @@ Result<double> Contest::time_once(Contestant& c) {
                      *pool_};
   const auto start = Clock::now();
   MJ_TRY(c.kernel->run(args));
-  return since(start);
+  return seconds_since(start);
 }
 
 Result<void> Contest::take_turn(Contestant& c) {
@@ -88,7 +86,7 @@ Result<void> Contest::take_turn(Contestant& c) {
   do {
     MJ_ASSIGN(const double seconds, time_once(c));
     best = std::min(best, seconds);
-  } while (since(start) < kTurnSeconds);
+  } while (seconds_since(start) < kTurnSeconds);
   c.rounds.push_back(best);
   return {};
 }
@@ -99,7 +97,7 @@ Result<std::vector<double>> Contest::run(double seconds_each) {
   for (Contestant& c : contestants_) playing.push_back(&c);
   const double seconds = seconds_each * static_cast<double>(playing.size());
   const auto start = Clock::now();
-  for (int round = 0; round < kMaxRounds && (round < kMinRounds || since(start) < seconds); ++round) {
+  for (int round = 0; round < kMaxRounds && (round < kMinRounds || seconds_since(start) < seconds); ++round) {
     double best = std::numeric_limits<double>::infinity();
     for (Contestant* c : playing) {
       MJ_TRY(take_turn(*c));
@@ -107,7 +105,7 @@ Result<std::vector<double>> Contest::run(double seconds_each) {
     }
     if (round + 1 < kMinRounds) continue;
     std::erase_if(playing, [&](const Contestant* c) { return lower_quartile(c->rounds) > kFarBehind * best; });
-    if (playing.size() == 1 || since(start) > 20 * seconds) break;
+    if (playing.size() == 1 || seconds_since(start) > 20 * seconds) break;
   }
   std::vector<double> times;
   for (const Contestant& c : contestants_) times.push_back(lower_quartile(c.rounds));

@@ -2,15 +2,12 @@
 #include "tune/tuner.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "base/clock.h"
 #include "tune/contest.h"
 
 namespace mj {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A library must win by this much: its rows pack again at load, beside the weights that the engine maps.
 constexpr double kLibraryHandicap = 1.1;
@@ -184,7 +181,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
     const std::span<const Option> contestants(found.data(), found.size() - (has_fallback ? 1 : 0));
     bool decided = true;  // nothing left that a later build could measure
     if (contestants.size() > 1) {
-      decided = options_.measure && seconds_ + since(start) < options_.seconds_in_all;
+      decided = options_.measure && seconds_ + seconds_since(start) < options_.seconds_in_all;
       if (decided) {
         MJ_ASSIGN(const std::optional<std::vector<double>> seconds, measure(problem, contestants, constants));
         for (size_t i = 0; seconds && i < seconds->size(); ++i) choice.candidates[i].seconds = (*seconds)[i];
@@ -203,7 +200,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
   }
   MJ_ASSIGN(chosen.packed, row->pack(problem, options_.target, chosen.choice.config, constants));
   if (!row->alternative.empty()) chosen.alternative = alternative_of(*row, problem, chosen.packed);
-  seconds_ += since(start);
+  seconds_ += seconds_since(start);
   return chosen;
 }
 

@@ -17,7 +17,6 @@ std::string imported(const Bytes& bytes) {
   const mj::Graph& graph = model->graph;
   return ops_of(graph) + " : " + to_string(graph.type(graph.outputs[0]));
 }
-bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(rows, the_newest_one_up_to_the_opset) {
   EXPECT_EQ(find_row("", "Softmax", 12)->since, 1);

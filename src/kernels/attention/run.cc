@@ -25,7 +25,7 @@ int64_t line_up(int64_t floats) { return (floats + 15) / 16 * 16; }
 class AttentionF32 final : public Kernel {
  public:
   AttentionF32(const Problem& problem, Isa isa)
-      : op_(*problem.op.get_if<Attention>()),
+      : op_(problem.op.as<Attention>()),
         anchor_inputs_(static_cast<size_t>(problem.anchor_inputs)),
         isa_(isa),
         loops_(cpu::row_loops(isa)),

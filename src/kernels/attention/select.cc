@@ -15,7 +15,7 @@ Refusal refuses(const Problem& problem, const Target&) {
 }
 
 std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  const Attention& op = *problem.op.get_if<Attention>();
+  const Attention& op = problem.op.as<Attention>();
   const bool packed = op.layout == "qkv";
   const Shape& keys = problem.inputs[packed ? 0 : 1].shape;
   const Result<int64_t> length = keys[op.layout == "bhsd" ? 2 : 1].evaluate(bindings);

@@ -65,7 +65,7 @@ class ConvF32 final : public Kernel {
  public:
   // Weights that are not packed come with each request.
   ConvF32(const Problem& problem, PackedWeights weights)
-      : op_(*problem.op.get_if<Conv>()),
+      : op_(problem.op.as<Conv>()),
         has_bias_(has_bias(problem)),
         weights_(std::move(weights)),
         epilogue_(problem, weights_.isa, fields_of(problem)) {}

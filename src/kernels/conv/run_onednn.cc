@@ -18,7 +18,7 @@ Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
   if (args.packed.size() != 2 || !cut) return model_error("conv_onednn_f32 needs packed weights and a cut");
   const PackedWeights weights = PackedWeights::of(args);
   const std::vector<int64_t> image(weights.dims.size(), 1);
-  const cpu::ConvShape s = conv_shape(*args.problem.op.get_if<Conv>(), image, weights.dims, image);
+  const cpu::ConvShape s = conv_shape(args.problem.op.as<Conv>(), image, weights.dims, image);
   if (weights.panels.bytes() != cpu::packed_conv_floats(weights.isa, s) * static_cast<int64_t>(sizeof(float)) ||
       s.k % cut->columns != 0 || (s.groups > 1 && cut->columns > 1)) {
     return model_error("conv_onednn_f32: its packed weights or its cut do not fit the problem");
@@ -36,7 +36,7 @@ Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
   step.cut = *cut;
   step.packed = weights.panels;
   step.unpack = [isa = weights.isa, s](const float* packed, float* plain) { cpu::unpack_conv(isa, s, packed, plain); };
-  step.size = [op = *args.problem.op.get_if<Conv>(), dims = weights.dims](
+  step.size = [op = args.problem.op.as<Conv>(), dims = weights.dims](
                   std::span<const TensorRef> inputs, std::span<const TensorRef> outputs) -> onednn::SlicedLayer::Size {
     const cpu::ConvShape c = conv_shape(op, inputs[0].dims, dims, outputs[0].dims);
     return {c.n, c.h, c.w, c.oh, c.ow, c.pad_top, c.pad_left};

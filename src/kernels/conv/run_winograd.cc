@@ -11,7 +11,7 @@ namespace {
 class WinogradF32 final : public Kernel {
  public:
   WinogradF32(const Problem& problem, PackedWeights weights)
-      : op_(*problem.op.get_if<Conv>()),
+      : op_(problem.op.as<Conv>()),
         has_bias_(has_bias(problem)),
         weights_(std::move(weights)),
         epilogue_(problem, weights_.isa, has_bias_ ? cpu::EpilogueFields::no_bias : cpu::EpilogueFields::all) {}

@@ -25,7 +25,7 @@ Result<Packed> pack(const Problem& problem, const Target& target, std::string_vi
   const Tensor& weights = constants[1];
   const std::vector<int64_t>& dims = weights.dims();
   const std::vector<int64_t> image(dims.size(), 1);
-  const Conv& op = *problem.op.get_if<Conv>();
+  const Conv& op = problem.op.as<Conv>();
   const cpu::ConvShape s = conv_shape(op, image, dims, image);
   Tensor packed = Tensor::zeros(DType::f32, {cpu::packed_conv_floats(target.isa, s)});
   cpu::pack_conv(target.isa, s, weights.data<float>().data(), packed.mutable_data<float>().data());

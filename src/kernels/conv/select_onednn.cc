@@ -17,7 +17,7 @@ Refusal refuses(const Problem& problem, const Target& target) {
 }
 
 std::vector<std::string> configs(const Problem& problem, const Target& target) {
-  const Conv& op = *problem.op.get_if<Conv>();
+  const Conv& op = problem.op.as<Conv>();
   const Shape &w = problem.inputs[1].shape, &y = problem.outputs[0].shape;
   std::optional<int64_t> height = y.size() == 4 ? y[1].constant() : std::optional<int64_t>(1);
   const std::optional<int64_t> width = y[y.size() - 2].constant();

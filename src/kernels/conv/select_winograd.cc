@@ -46,7 +46,7 @@ Result<Packed> pack(const Problem& problem, const Target& target, std::string_vi
   const Tensor& weights = constants[1];
   const std::vector<int64_t>& dims = weights.dims();
   const std::vector<int64_t> image(dims.size(), 1);
-  const cpu::ConvShape s = conv_shape(*problem.op.get_if<Conv>(), image, dims, image);
+  const cpu::ConvShape s = conv_shape(problem.op.as<Conv>(), image, dims, image);
   Tensor packed = Tensor::zeros(DType::f32, {cpu::packed_winograd_floats(target.isa, s)});
   cpu::pack_winograd(target.isa, s, weights.data<float>().data(), packed.mutable_data<float>().data());
   std::vector<int64_t> form = {static_cast<int64_t>(target.isa)};

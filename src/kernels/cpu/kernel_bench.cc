@@ -3,11 +3,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/lstm.h"
@@ -113,12 +113,11 @@ class ColdWeights {
 // Best seconds of one call within about 60 ms.
 template <class Call>
 double best_seconds(Call call) {
-  using Clock = std::chrono::steady_clock;
   double best = std::numeric_limits<double>::infinity(), total = 0;
   for (int i = 0; i < 3 || total < 0.06; ++i) {
     const auto start = Clock::now();
     call();
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    const double seconds = seconds_since(start);
     best = std::min(best, seconds);
     total += seconds;
   }

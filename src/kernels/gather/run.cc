@@ -74,7 +74,7 @@ Result<std::unique_ptr<Kernel>> make_box_copy(const MakeArgs& args) {
   return std::unique_ptr<Kernel>(std::make_unique<BoxCopy>(args.problem.op));
 }
 Result<std::unique_ptr<Kernel>> make_gather_rows(const MakeArgs& args) {
-  return std::unique_ptr<Kernel>(std::make_unique<GatherRows>(*args.problem.op.get_if<Gather>()));
+  return std::unique_ptr<Kernel>(std::make_unique<GatherRows>(args.problem.op.as<Gather>()));
 }
 
 }  // namespace

@@ -141,7 +141,7 @@ class PadRows final : public Kernel {
 };
 
 Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  return std::unique_ptr<Kernel>(std::make_unique<PadRows>(*args.problem.op.get_if<Pad>()));
+  return std::unique_ptr<Kernel>(std::make_unique<PadRows>(args.problem.op.as<Pad>()));
 }
 
 }  // namespace

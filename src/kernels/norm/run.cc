@@ -23,10 +23,9 @@ class RowNorm final : public Kernel {
  public:
   RowNorm(const Problem& problem, Isa isa)
       : loops_(cpu::row_loops(isa)), epilogue_(problem, isa, cpu::EpilogueFields::none) {
-    const LayerNorm* layer = problem.op.get_if<LayerNorm>();
-    centred_ = layer != nullptr;
-    axis_ = layer ? layer->axis : problem.op.get_if<RmsNorm>()->axis;
-    epsilon_ = layer ? layer->epsilon : problem.op.get_if<RmsNorm>()->epsilon;
+    centred_ = problem.op.is(LayerNorm::kName);
+    axis_ = centred_ ? problem.op.as<LayerNorm>().axis : problem.op.as<RmsNorm>().axis;
+    epsilon_ = centred_ ? problem.op.as<LayerNorm>().epsilon : problem.op.as<RmsNorm>().epsilon;
     has_bias_ = problem.anchor_inputs > 2 && problem.inputs[2].dtype != DType::none;
   }
 

@@ -226,7 +226,7 @@ TEST_F(OnednnRows, SayWhyNot) {
   c.constant = {false, false};
   EXPECT_EQ(refusal_of("conv_onednn_f32", c), "its weights are not constant");
   c = conv({1, 8, 6, 6}, {4, 8, 1, 1}, with({}, {0, 0, 0, 0}));
-  Conv nchw = *c.problem.op.get_if<Conv>();
+  Conv nchw = c.problem.op.as<Conv>();
   nchw.channels_last = false;
   c.problem.op = nchw;
   EXPECT_EQ(refusal_of("conv_onednn_f32", c), "it is not channels_last");

@@ -50,7 +50,7 @@ Module load() {
     // Never closed: primitives of several engines live in it.
     void* handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-      const char* reason = dlerror();
+      const char* reason = dlerror();  // NOLINT(concurrency-mt-unsafe): glibc keeps one for each thread
       found.why_not = reason ? reason : "cannot load " + place;
       continue;
     }

@@ -28,7 +28,7 @@ class PoolF32 final : public Kernel {
     if (const MaxPool* max = problem.op.get_if<MaxPool>()) {
       fields_ = *max;
     } else {
-      const AveragePool& average = *problem.op.get_if<AveragePool>();
+      const AveragePool& average = problem.op.as<AveragePool>();
       fields_ = average;
       average_ = true;
       count_include_pad_ = average.count_include_pad;

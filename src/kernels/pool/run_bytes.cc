@@ -9,7 +9,7 @@ namespace {
 class MaxPoolBytes final : public Kernel {
  public:
   MaxPoolBytes(const Problem& problem, Isa isa)
-      : fields_(*problem.op.get_if<MaxPool>()), is_signed_(problem.inputs[0].dtype == DType::i8), isa_(isa) {}
+      : fields_(problem.op.as<MaxPool>()), is_signed_(problem.inputs[0].dtype == DType::i8), isa_(isa) {}
 
   Result<void> run(const RunArgs& args) const override {
     cpu::max_pool_bytes(args.pool, isa_, pool_shape(fields_, args.inputs[0].dims, args.outputs[0].dims),

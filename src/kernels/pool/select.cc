@@ -17,7 +17,7 @@ Refusal refuses(const Problem& problem, const Target&) {
 
 std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
   const MaxPool* max = problem.op.get_if<MaxPool>();
-  const PoolFields& fields = max ? static_cast<const PoolFields&>(*max) : *problem.op.get_if<AveragePool>();
+  const PoolFields& fields = max ? static_cast<const PoolFields&>(*max) : problem.op.as<AveragePool>();
   double taps = 1;
   for (int64_t k : fields.kernel_shape) taps *= static_cast<double>(k);
   return streaming_seconds(problem, target, bindings, taps);

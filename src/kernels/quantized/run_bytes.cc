@@ -15,10 +15,11 @@ namespace {
 class MeanOfBytes final : public Kernel {
  public:
   MeanOfBytes(const Problem& problem, Isa isa)
-      : op_(*problem.op.get_if<QuantizedMean>()), is_signed_(problem.inputs[0].dtype == DType::i8), isa_(isa) {}
+      : op_(problem.op.as<QuantizedMean>()), is_signed_(problem.inputs[0].dtype == DType::i8), isa_(isa) {}
 
   Result<void> run(const RunArgs& args) const override {
-    const auto [outer, length, inner] = mean_form(op_, args.inputs[0].dims);
+    const MeanForm form = mean_form(op_, args.inputs[0].dims);
+    const int64_t length = form.length, inner = form.inner;
     const cpu::ByteKernels& kernels = cpu::byte_kernels(isa_);
     const float scale = args.inputs[1].as<const float>()[0] / static_cast<float>(length);
     const auto* x = args.inputs[0].as<const char>();
@@ -26,7 +27,7 @@ class MeanOfBytes final : public Kernel {
     // Columns of one outer index; a column is a sum of `length` bytes, `inner` apart.
     constexpr int64_t kColumns = 256;
     const int64_t blocks = (inner + kColumns - 1) / kColumns;
-    args.pool.run(outer * blocks, [&](int64_t task, int) {
+    args.pool.run(form.outer * blocks, [&](int64_t task, int) {
       const int64_t o = task / blocks, first = task % blocks * kColumns, n = std::min(kColumns, inner - first);
       int32_t sums[kColumns] = {};
       kernels.add_rows(x + o * length * inner + first, is_signed_, length, inner, static_cast<int32_t>(op_.x_zero), n,
@@ -47,7 +48,7 @@ class MeanOfBytes final : public Kernel {
 class AddBytes final : public Kernel {
  public:
   AddBytes(const Problem& problem, Isa isa) : kernels_(cpu::byte_kernels(isa)) {
-    const QuantizedAdd& op = *problem.op.get_if<QuantizedAdd>();
+    const QuantizedAdd& op = problem.op.as<QuantizedAdd>();
     add_.a_signed = problem.inputs[0].dtype == DType::i8, add_.b_signed = problem.inputs[1].dtype == DType::i8;
     add_.y_signed = op.to == DType::i8;
     add_.a_zero = static_cast<int32_t>(op.x_zero), add_.b_zero = static_cast<int32_t>(op.b_zero);

@@ -24,7 +24,7 @@ cpu::ByteConv product_of(const Problem& problem, std::span<const int64_t> x, std
     for (size_t d = 0; d + 1 < x.size(); ++d) p.shape.w *= x[d];
     p.shape.ow = p.shape.w;
   } else {
-    const QuantizedConv& conv = *problem.op.get_if<QuantizedConv>();
+    const QuantizedConv& conv = problem.op.as<QuantizedConv>();
     rounding = &conv;
     const Conv plain{conv.strides, conv.pads, conv.dilations, conv.group, conv.auto_pad, conv.channels_last};
     p.shape = conv_shape(plain, x, weight_dims, y);

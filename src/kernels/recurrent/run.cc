@@ -87,7 +87,7 @@ class LstmF32 final : public Kernel {
 Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
   if (args.packed.size() != 2) return model_error("lstm_f32 needs its packed weights");
   const bool has_peephole = args.problem.inputs.size() > kP && args.problem.inputs[kP].dtype != DType::none;
-  return std::unique_ptr<Kernel>(std::make_unique<LstmF32>(*args.problem.op.get_if<Lstm>(), has_peephole, args.packed));
+  return std::unique_ptr<Kernel>(std::make_unique<LstmF32>(args.problem.op.as<Lstm>(), has_peephole, args.packed));
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ class ResizeF32 final : public Kernel {
 };
 
 Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  return std::unique_ptr<Kernel>(std::make_unique<ResizeF32>(*args.problem.op.get_if<Resize>(), args.isa));
+  return std::unique_ptr<Kernel>(std::make_unique<ResizeF32>(args.problem.op.as<Resize>(), args.isa));
 }
 
 }  // namespace

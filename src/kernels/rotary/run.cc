@@ -56,7 +56,7 @@ class RotaryF32 final : public Kernel {
 };
 
 Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  return std::unique_ptr<Kernel>(std::make_unique<RotaryF32>(*args.problem.op.get_if<Rotary>(), args.isa));
+  return std::unique_ptr<Kernel>(std::make_unique<RotaryF32>(args.problem.op.as<Rotary>(), args.isa));
 }
 
 }  // namespace

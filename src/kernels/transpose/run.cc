@@ -32,7 +32,7 @@ class TransposeCopy final : public Kernel {
 };
 
 Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  return std::unique_ptr<Kernel>(std::make_unique<TransposeCopy>(*args.problem.op.get_if<Transpose>()));
+  return std::unique_ptr<Kernel>(std::make_unique<TransposeCopy>(args.problem.op.as<Transpose>()));
 }
 
 }  // namespace

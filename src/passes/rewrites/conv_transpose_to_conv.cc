@@ -43,7 +43,7 @@ Outcome apply(Graph& graph, const Match& m, const PassContext&) {
   if (!w.present()) return "the weights are not constant";
   if (has_bias && !graph.value(node.inputs[2]).is_constant()) return "the bias is not constant";
   const std::vector<int64_t> kernel(w.dims().begin() + 2, w.dims().end());
-  if (std::string reason = refuses(*node.op.get_if<ConvTranspose>(), kernel); !reason.empty()) return reason;
+  if (std::string reason = refuses(node.op.as<ConvTranspose>(), kernel); !reason.empty()) return reason;
 
   const auto spatial = std::ssize(kernel);
   const int64_t channels = w.dims()[0], out = w.dims()[1];

@@ -12,7 +12,7 @@ namespace mj {
 namespace {
 
 std::string refuses(const Graph& graph, const Node& node) {
-  const Gemm& gemm = *node.op.get_if<Gemm>();
+  const Gemm& gemm = node.op.as<Gemm>();
   const Value& weights = graph.value(node.inputs[1]);
   if (!weights.is_constant() || !is_float(weights.type().dtype)) return "the weights are not constant";
   const bool has_bias = node.inputs.size() > 2 && node.inputs[2] != kAbsent;
@@ -42,12 +42,12 @@ Outcome after(Graph& graph, const Match& m, const PassContext&) {
   return graph.add1(node.op, {node.inputs[0], w, graph.add_constant(vector_of(weights.dtype(), *bias))});
 }
 
-Outcome before(Graph& graph, const Match& m, const PassContext&) {
+Outcome before_gemm(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());
   if (std::string reason = refuses(graph, node); !reason.empty()) return reason;
   const std::optional<Affine> affine = batch_norm_affine(graph, m.node("norm"));
   if (!affine) return "the statistics are not constant";
-  const Gemm& gemm = *node.op.get_if<Gemm>();
+  const Gemm& gemm = node.op.as<Gemm>();
   if (gemm.transA) return "a is transposed";
   const Tensor weights = graph.value(node.inputs[1]).info.constant;
   const int64_t rows_axis = gemm.transB ? 1 : 0;
@@ -73,7 +73,8 @@ Pass fold_gemm_batch_norm() {
   return rewrite_pass(
       "fold_gemm_batch_norm",
       {{"after", node("batch_norm", {node("gemm").as("gemm").once(), any(), any(), any(), any()}), after},
-       {"before", either({node("gemm", {norm, constant("w")}), node("gemm", {norm, constant("w"), any()})}), before}});
+       {"before", either({node("gemm", {norm, constant("w")}), node("gemm", {norm, constant("w"), any()})}),
+        before_gemm}});
 }
 
 }  // namespace mj

@@ -17,7 +17,7 @@ namespace {
 
 Outcome rewrite(Graph& graph, const Match& m, const PassContext&) {
   const Node node = m.node("gemm");
-  const Gemm gemm = *node.op.get_if<Gemm>();
+  const Gemm gemm = node.op.as<Gemm>();
   Shape shape = graph.shape(m.root());
   const Tensor w = graph.value(node.inputs[1]).info.constant;
   const bool biased = node.inputs.size() > 2 && node.inputs[2] != kAbsent;

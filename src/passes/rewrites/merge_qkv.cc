@@ -52,7 +52,7 @@ ValueId side_by_side(Graph& graph, ValueId a, ValueId b, ValueId c) {
 
 Outcome merge(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());
-  Attention attention = *node.op.get_if<Attention>();
+  Attention attention = node.op.as<Attention>();
   if (attention.layout != "bshd") return Outcome::no();
   const std::optional<Linear> q = linear(graph, node.inputs[0]), k = linear(graph, node.inputs[1]),
                               v = linear(graph, node.inputs[2]);

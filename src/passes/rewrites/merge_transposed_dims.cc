@@ -14,7 +14,7 @@
 namespace mj {
 namespace {
 
-Outcome merge(Graph& graph, const Match& m, const PassContext&) {
+Outcome merge_dims(Graph& graph, const Match& m, const PassContext&) {
   const Op outer = graph.producer(m.root())->op;
   const Node transpose = m.node("transpose");
   const Shape shape = graph.shape(transpose.inputs[0]);
@@ -49,7 +49,7 @@ Outcome merge(Graph& graph, const Match& m, const PassContext&) {
 
 Pass merge_transposed_dims() {
   const Pattern inner = node("transpose", {node("reshape_to", {any("x")})}).as("transpose").once();
-  return rewrite_pass("merge_transposed_dims", {{"merge", node("reshape_to", {inner}), merge}});
+  return rewrite_pass("merge_transposed_dims", {{"merge", node("reshape_to", {inner}), merge_dims}});
 }
 
 }  // namespace mj

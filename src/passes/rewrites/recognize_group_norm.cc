@@ -35,7 +35,7 @@ Tensor repeated(const Tensor& tensor, int64_t times) {
 
 Outcome grouped(Graph& graph, const Match& m, const PassContext&) {
   const Node norm = m.node("norm");
-  const InstanceNorm instance = *norm.op.get_if<InstanceNorm>();
+  const InstanceNorm instance = norm.op.as<InstanceNorm>();
   const std::optional<int64_t> channels = channels_of(graph, m["x"]), groups = channels_of(graph, norm.inputs[0]);
   if (!channels || !groups || *channels % *groups != 0 || instance.channels_last) return Outcome::no();
   const Shape &x = m.shape("x"), &inner = graph.shape(norm.inputs[0]);

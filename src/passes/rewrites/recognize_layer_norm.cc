@@ -46,7 +46,7 @@ ValueId as_row(Graph& graph, ValueId id, int64_t length) {
   return graph.add_constant(graph.value(id).info.constant.reshaped({length}));
 }
 
-Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
+Outcome spelled_norm(Graph& graph, const Match& m, const PassContext&) {
   for (const char* mean : {"mean", "variance"}) {
     if (!m.has(mean)) continue;
     if (std::string why = over_last_axis(graph, m.node(mean)); !why.empty()) return why;
@@ -97,8 +97,8 @@ Pass recognize_layer_norm() {
     return either({node("div", {value, root}), node("mul", {value, inverse})});
   };
   const Pattern norm = node("layer_norm").as("norm").once(), rms = node("rms_norm").as("norm").once();
-  return rewrite_pass("recognize_layer_norm", {{"spelled", normalized(d, "d"), spelled},
-                                               {"rms", normalized(any("x"), "x"), spelled},
+  return rewrite_pass("recognize_layer_norm", {{"spelled", normalized(d, "d"), spelled_norm},
+                                               {"rms", normalized(any("x"), "x"), spelled_norm},
                                                {"scaled", node("mul", {norm, constant("w")}), scaled},
                                                {"scaled_rms", node("mul", {rms, constant("w")}), scaled},
                                                {"shifted", node("add", {norm, constant("b")}), shifted}});

@@ -264,7 +264,7 @@ Outcome to_conv(Graph& graph, const Rounded& y, const Node& node) {
   if (std::string reason = read_activation(graph, node.inputs[0], x); !reason.empty()) return reason;
   if (std::string reason = read_weights(graph, node.inputs[1], 0, w); !reason.empty()) return reason;
   if (std::string reason = read_operands(graph, x, w, input_of(node, 2), y, operands); !reason.empty()) return reason;
-  const Conv& conv = *node.op.get_if<Conv>();
+  const Conv& conv = node.op.as<Conv>();
   QuantizedConv made;
   made.strides = conv.strides, made.pads = conv.pads, made.dilations = conv.dilations;
   made.group = conv.group, made.auto_pad = conv.auto_pad, made.channels_last = conv.channels_last;
@@ -299,7 +299,7 @@ Outcome to_mean(Graph& graph, const Rounded& y, const Node& node) {
   Scaling x;
   if (std::string reason = read_activation(graph, node.inputs[0], x); !reason.empty()) return reason;
   double length = 1;
-  const ReduceFields& fields = *node.op.get_if<ReduceMean>();
+  const ReduceFields& fields = node.op.as<ReduceMean>();
   const Shape& shape = graph.shape(x.value);
   for (int64_t axis : fields.resolved(std::ssize(shape))) {
     length *= static_cast<double>(shape[static_cast<size_t>(axis)].constant().value_or(1 << 12));

@@ -42,7 +42,7 @@ std::optional<int64_t> folded_axis(const Graph& graph, ValueId id, std::string_v
   return same_shape(shape, want) ? std::optional(axis) : std::nullopt;
 }
 
-Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
+Outcome spelled_softmax(Graph& graph, const Match& m, const PassContext&) {
   const ValueId x = m["x"], e = m["e"];
   if (graph.type(x).dtype != DType::f32 || !graph.type(x).shape || !same_shape(graph.shape(x), graph.shape(m.root())))
     return Outcome::no();
@@ -58,7 +58,7 @@ Outcome spelled(Graph& graph, const Match& m, const PassContext&) {
 
 Pass recognize_softmax() {
   const Pattern e = node("exp", {node("sub", {any("x"), any("top")})}).as("e");
-  return rewrite_pass("recognize_softmax", {{"spelled", node("div", {e, any("sum")}), spelled}});
+  return rewrite_pass("recognize_softmax", {{"spelled", node("div", {e, any("sum")}), spelled_softmax}});
 }
 
 }  // namespace mj

@@ -27,7 +27,7 @@ const Node* dequantize_of(const Graph& graph, ValueId id) {
   return one && scale.info.constant.to_f64()[0] > 0 ? node : nullptr;
 }
 
-Outcome sink(Graph& graph, const Match& m, const PassContext&) {
+Outcome move_dequantize(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());
   if (!node.op || node.outputs.size() != 1 || node.inputs.empty()) return Outcome::no();
   if (std::find(kMoves.begin(), kMoves.end(), node.op.name()) == kMoves.end()) return Outcome::no();
@@ -64,7 +64,8 @@ Outcome cancel(Graph& graph, const Match& m, const PassContext&) {
 }  // namespace
 
 Pass sink_dequantize() {
-  return rewrite_pass("sink_dequantize", {{"cancel", node("quantize_linear"), cancel}, {"sink", any(), sink}});
+  return rewrite_pass("sink_dequantize",
+                      {{"cancel", node("quantize_linear"), cancel}, {"sink", any(), move_dequantize}});
 }
 
 }  // namespace mj

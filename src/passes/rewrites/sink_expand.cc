@@ -32,7 +32,7 @@ std::optional<Shape> result_shape(const Graph& graph, std::span<const ValueId> i
   return shape;
 }
 
-Outcome sink(Graph& graph, const Match& m, const PassContext&) {
+Outcome move_expand(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());
   if (!node.op || !node.epilogue.empty() || !node.op.info().pointwise || !graph.type(m.root()).shape)
     return Outcome::no();
@@ -59,7 +59,7 @@ Outcome sink(Graph& graph, const Match& m, const PassContext&) {
   return graph.add1(op("expand_to", {{1, "shape", dim_texts(want)}}), {graph.add1(node.op, inputs)});
 }
 
-Outcome again(Graph& graph, const Match& m, const PassContext&) {
+Outcome expand_again(Graph& graph, const Match& m, const PassContext&) {
   const Op expand = graph.producer(m.root())->op;
   return graph.add1(expand, {m["x"]});
 }
@@ -74,10 +74,10 @@ Outcome reshaped(Graph& graph, const Match& m, const PassContext&) {
 }  // namespace
 
 Pass sink_expand() {
-  return rewrite_pass("sink_expand", {{"twice", node("expand_to", {node("expand_to", {any("x")})}), again},
+  return rewrite_pass("sink_expand", {{"twice", node("expand_to", {node("expand_to", {any("x")})}), expand_again},
                                       {"reshaped", node("reshape_to", {node("expand_to", {any("x")})}), reshaped},
                                       {"sliced", node("slice_to", {node("expand_to", {any("x")})}), reshaped},
-                                      {"sink", any(), sink}});
+                                      {"sink", any(), move_expand}});
 }
 
 }  // namespace mj

@@ -12,7 +12,7 @@ namespace {
 
 Outcome cut(Graph& graph, const Match& m, const PassContext&) {
   const Node slice = *graph.producer(m.root()), node = m.node("conv");
-  Conv conv = *node.op.get_if<Conv>();
+  Conv conv = node.op.as<Conv>();
   const auto axes = field_of<std::vector<int64_t>>(slice.op, "axes"),
              steps = field_of<std::vector<int64_t>>(slice.op, "steps");
   const int64_t rank = graph.type(m.root()).rank(), spatial = rank - 2;

@@ -58,7 +58,7 @@ std::optional<std::vector<Block>> blocks_of(const Shape& from, const Shape& to) 
   return blocks;
 }
 
-Outcome past(Graph& graph, const Match& m, const PassContext&) {
+Outcome transpose_past(Graph& graph, const Match& m, const PassContext&) {
   const ValueId turned = m["transpose"];
   if (!graph.type(m["x"]).shape || !graph.type(m.root()).shape) return Outcome::no();
   const Shape x = m.shape("x"), from = graph.shape(turned), to = graph.shape(m.root());
@@ -92,7 +92,7 @@ Outcome past(Graph& graph, const Match& m, const PassContext&) {
 
 Pass transpose_past_reshape() {
   const Pattern transpose = node("transpose", {any("x")}).as("transpose").once();
-  return rewrite_pass("transpose_past_reshape", {{"past", node("reshape_to", {transpose}), past}});
+  return rewrite_pass("transpose_past_reshape", {{"past", node("reshape_to", {transpose}), transpose_past}});
 }
 
 }  // namespace mj

@@ -111,7 +111,7 @@ std::optional<Perm> sinking(const Graph& graph, ValueId id) {
 
 ValueId below(const Graph& graph, ValueId transposed) { return graph.producer(transposed)->inputs[0]; }
 
-bool one_element(const Type& type) {
+bool is_one_element(const Type& type) {
   return type.shape &&
          std::all_of(type.shape->begin(), type.shape->end(), [](const Dim& dim) { return dim == Dim(1); });
 }
@@ -133,7 +133,7 @@ std::optional<Perm> sinking_operand(const Graph& graph, const Node& node, int64_
   std::optional<Perm> first;
   for (ValueId input : node.inputs) {
     // The order of one element is no order: through_pointwise leaves it where it is.
-    if (input == kAbsent || graph.type(input).rank() != rank || one_element(graph.type(input))) continue;
+    if (input == kAbsent || graph.type(input).rank() != rank || is_one_element(graph.type(input))) continue;
     const std::optional<Perm> perm = sinking(graph, input);
     if (perm && (!first || (keeps_last(*perm) && !keeps_last(*first)))) first = perm;
   }
@@ -152,7 +152,7 @@ Outcome through_pointwise(Graph& graph, const Match& m, const Node& node) {
   const std::optional<Perm> perm = sinking_operand(graph, node, graph.type(m.root()).rank());
   if (!perm) return Outcome::no();
   for (ValueId input : node.inputs) {
-    if (input == kAbsent || one_element(graph.type(input))) continue;
+    if (input == kAbsent || is_one_element(graph.type(input))) continue;
     const Value& value = graph.value(input);
     if (value.is_constant() ? value.info.constant.dtype() == DType::string
                             : sinking(graph, input) != perm && !yields(graph, input, *perm)) {
@@ -161,7 +161,7 @@ Outcome through_pointwise(Graph& graph, const Match& m, const Node& node) {
   }
   std::vector<ValueId> inputs = node.inputs;
   for (ValueId& input : inputs) {
-    if (input == kAbsent || one_element(graph.type(input))) continue;
+    if (input == kAbsent || is_one_element(graph.type(input))) continue;
     if (graph.value(input).is_constant()) {
       const Tensor constant = graph.value(input).info.constant;
       input = graph.add_constant(graph.value(input).name, transposed_back(constant, *perm));
@@ -256,13 +256,13 @@ Outcome through_quantize(Graph& graph, const Node& node, const Perm& perm) {
   std::vector<ValueId> inputs = node.inputs;
   inputs[0] = below(graph, inputs[0]);
   const Type& scale = graph.type(inputs[1]);
-  if (scale.rank() == 0 || one_element(scale)) return graph.add1(Transpose{perm}, {graph.add1(node.op, inputs)});
+  if (scale.rank() == 0 || is_one_element(scale)) return graph.add1(Transpose{perm}, {graph.add1(node.op, inputs)});
   if (field_of<int64_t>(node.op, "block_size") != 0) return "its scales are one for each block";
   const int64_t axis = perm[static_cast<size_t>(wrapped(field_of<int64_t>(node.op, "axis"), perm.size()))];
   return graph.add1(Transpose{perm}, {graph.add1(with_field(node.op, "axis", axis), inputs)});
 }
 
-Outcome sink(Graph& graph, const Match& m, const PassContext&) {
+Outcome move_transpose(Graph& graph, const Match& m, const PassContext&) {
   const Node node = *graph.producer(m.root());  // adding nodes moves the original
   if (!node.op || !node.epilogue.empty() || node.inputs.empty() || node.is("transpose")) return Outcome::no();
   if (is_elementwise(node)) return through_pointwise(graph, m, node);
@@ -297,6 +297,6 @@ Outcome sink(Graph& graph, const Match& m, const PassContext&) {
 
 }  // namespace
 
-Pass transpose_sink() { return rewrite_pass("transpose_sink", {{"sink", any(), sink}}); }
+Pass transpose_sink() { return rewrite_pass("transpose_sink", {{"sink", any(), move_transpose}}); }
 
 }  // namespace mj
