@@ -142,6 +142,8 @@ inline Vec select_lt(Vec a, Vec b, Vec x, Vec y) { return {a.v < b.v ? x.v : y.v
 
 #endif
 
+typedef uint32_t Words __attribute__((vector_size(4 * Vec::kLanes)));
+
 inline Vec zero() { return splat(0.0f); }
 inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
