@@ -39,6 +39,7 @@ packages() {
       esac
       ;;
     lint) echo clang-tidy shellcheck ;;
+    list) echo git ;; # which files are ours
     *) die "no package group '$1'" ;;
   esac
 }

@@ -4,6 +4,7 @@
 # Versions of clang-format lay out the same style differently; 14 decides, and PyPI has it for every distribution.
 set -eu
 . scripts/common.sh
+need list
 need_python format
 mode=-i
 [ "${1:-}" != --check ] || mode="--dry-run --Werror"

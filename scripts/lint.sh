@@ -3,7 +3,7 @@
 # lint.sh [files]: clang-tidy over these files or all of src/, shellcheck over the scripts.
 set -eu
 . scripts/common.sh
-need build lint
+need build lint list
 mkdir -p build
 configure release
 shellcheck -x run .ci/run scripts/*.sh

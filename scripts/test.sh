@@ -47,6 +47,7 @@ for stage in "$@"; do
   mkdir -p "$results/$stage/gtest"
   case $stage in
     checks)
+      need list
       need_python format
       for check in layers spdx; do record checks $check $python scripts/$check.py || true; done
       record checks format sh scripts/format.sh --check || true
