@@ -2,23 +2,9 @@
 #include "kernels/cpu/bytes.h"
 
 #include "base/check.h"
+#include "kernels/cpu/byte_tables.h"
 
 namespace mj::cpu {
-
-namespace portable {
-extern const ByteKernels kByteKernels;
-}
-#if defined(__x86_64__)
-namespace avx2 {
-extern const ByteKernels kByteKernels;
-}
-namespace avx512 {
-extern const ByteKernels kByteKernels;
-}
-namespace avx512_vnni {
-extern const ByteKernels kByteKernels;
-}
-#endif
 
 const ByteKernels& byte_kernels(Isa isa) {
   CHECK(can_run(isa), "this machine cannot run {} kernels", name(isa));

@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every table on its own: that an Isa has two of them (AVX-512 with and without VNNI), no kernel shows.
-#include "kernels/cpu/bytes.h"
-
 #include <cmath>
 
+#include "kernels/cpu/byte_tables.h"
 #include "kernels/cpu/test_support.h"
 
 namespace mj::cpu {
-
-namespace portable {
-extern const ByteKernels kByteKernels;
-}
-#if defined(__x86_64__)
-namespace avx2 {
-extern const ByteKernels kByteKernels;
-}
-namespace avx512 {
-extern const ByteKernels kByteKernels;
-}
-namespace avx512_vnni {
-extern const ByteKernels kByteKernels;
-}
-#endif
 
 namespace {
 
