@@ -6,6 +6,7 @@
 #include "ops/conv_transpose.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
+#include "ops/quantized.h"
 #include "ops/recurrent.h"
 
 namespace mj {
@@ -41,8 +42,9 @@ std::optional<double> multiply_adds(const Problem& problem, const Bindings& symb
   const Op& op = problem.op;
   const auto* attention = op ? op.get_if<Attention>() : nullptr;
   const bool recurrent = op && (op.get_if<Lstm>() || op.get_if<Gru>() || op.get_if<Rnn>());
-  const bool product_of_two = op && (op.get_if<MatMul>() || op.get_if<Gemm>());
-  const bool convolution = op && (op.get_if<Conv>() || op.get_if<ConvTranspose>());
+  const bool product_of_two = op && (op.get_if<MatMul>() || op.get_if<Gemm>() || op.get_if<QuantizedMatMul>());
+  const bool window = op && (op.get_if<Conv>() || op.get_if<QuantizedConv>());
+  const bool convolution = window || (op && op.get_if<ConvTranspose>());
   if (!attention && !recurrent && !product_of_two && !convolution) return 0;
   const bool one_input = attention && attention->layout == "qkv";
   // The output of a recurrence that nobody reads has no shape; its weights tell the rest.
@@ -51,13 +53,17 @@ std::optional<double> multiply_adds(const Problem& problem, const Bindings& symb
   const std::optional<Sizes> y = recurrent ? Sizes{} : sizes(problem.outputs[0], symbols);
   if (!a || !b || !y || a->empty() || b->empty()) return std::nullopt;
   if (attention) return of_attention(*attention, *a, *b, *y);
-  if (op.get_if<Conv>()) return product(*y) * product(*b, 1);
+  if (window) return product(*y) * product(*b, 1);
   if (op.get_if<ConvTranspose>()) return product(*a) * product(*b, 1);
   if (const auto* gemm = op.get_if<Gemm>()) return product(*y) * (*a)[gemm->transA ? 0 : 1];
   if (product_of_two) return product(*y) * a->back();
   const std::optional<Sizes> r = sizes(problem.inputs[2], symbols);
   if (!r) return std::nullopt;
   return (*a)[0] * (*a)[1] * (product(*b) + product(*r));
+}
+
+bool multiplies_integers(const Problem& problem) {
+  return !problem.inputs.empty() && is_integer(problem.inputs[0].dtype);
 }
 
 }  // namespace mj

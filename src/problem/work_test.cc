@@ -6,6 +6,7 @@
 #include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/gemm.h"
+#include "ops/quantized.h"
 #include "ops/recurrent.h"
 
 namespace mj {
@@ -47,6 +48,21 @@ TEST(MultiplyAdds, FollowTheDefinitionOfEachAnchor) {
   const Problem lstm = problem(Op(cell), {{Dim(9), n, Dim(2)}, {Dim(1), Dim(16), Dim(2)}, {Dim(1), Dim(16), Dim(4)}},
                                {Dim(9), Dim(1), n, Dim(4)});
   EXPECT_EQ(multiply_adds(lstm, symbols), 9 * 3 * (16 * 2 + 16 * 4));
+}
+
+TEST(MultiplyAdds, OfBytesAreThoseOfIntegers) {
+  const Bindings symbols = {{"N", 3}};
+  QuantizedConv conv;
+  conv.channels_last = true;
+  Problem p = problem(Op(conv), {{n, Dim(5), Dim(5), Dim(8)}, {Dim(6), Dim(8), Dim(3), Dim(3)}, {Dim(1)}},
+                      {n, Dim(3), Dim(3), Dim(6)});
+  EXPECT_FALSE(multiplies_integers(p));
+  p.inputs[0].dtype = DType::u8;
+  EXPECT_TRUE(multiplies_integers(p));
+  EXPECT_EQ(multiply_adds(p, symbols), 3 * 6 * 3 * 3 * (8 * 3 * 3));
+  const Problem product = problem(Op(QuantizedMatMul{}), {{n, Dim(7)}, {Dim(7), Dim(2)}, {Dim(2)}}, {n, Dim(2)});
+  EXPECT_EQ(multiply_adds(product, symbols), 3 * 7 * 2);
+  EXPECT_EQ(multiply_adds(problem(Op(QuantizedMean{}), {{n, Dim(7)}, {}}, {n}), symbols), 0);
 }
 
 TEST(MultiplyAdds, AreNoneWithoutAnAnchorAndUnknownWithoutItsSizes) {

@@ -39,17 +39,21 @@ Result<int64_t> run_for(Engine& engine, const std::vector<Tensor>& inputs, doubl
   return runs;
 }
 
+struct Work {
+  double floats = 0, integers = 0;  // multiply-adds
+};
+
 // Of one run, or nothing where control flow or values decide it.
-std::optional<double> multiply_adds(const Plan& plan, const Bindings& symbols) {
-  double sum = 0;
+std::optional<Work> work_of(const Plan& plan, const Bindings& symbols) {
+  Work work;
   for (const Step& step : plan.steps) {
     if (step.kind == Step::Kind::branch) return std::nullopt;
     if (step.kind != Step::Kind::kernel) continue;
     const std::optional<double> of_step = multiply_adds(step.problem, symbols);
     if (!of_step) return std::nullopt;
-    sum += *of_step;
+    (multiplies_integers(step.problem) ? work.integers : work.floats) += *of_step;
   }
-  return sum;
+  return work;
 }
 
 std::string shapes_text(const Engine& engine, const std::vector<Tensor>& inputs) {
@@ -107,14 +111,19 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"peak_memory_bytes", peak_memory_bytes()},
                                     {"onednn", onednn_json()},
                                     {"notices", engine->notices()}};
-  const std::optional<double> work = multiply_adds(engine->program().plan(), demand.symbols);
-  if (work && *work > 0) results["gflops"] = 2e-9 * *work / (latency.median / 1e3);
+  const Work work = work_of(engine->program().plan(), demand.symbols).value_or(Work{});
+  const double per_multiply_add = 2e-9 / (latency.median / 1e3);
+  if (work.floats > 0) results["gflops"] = per_multiply_add * work.floats;
+  if (work.integers > 0) results["gops"] = per_multiply_add * work.integers;
   if (args.samples) results["samples_ms"] = latencies;
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
                                shapes_text(*engine, inputs)));
   say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms", load_ms, first_answer_ms));
   say(args.common, fmt::format("throughput {:.2f} /s", per_second));
+  if (work.floats > 0) say(args.common, fmt::format("products {:.1f} GFLOP/s", per_multiply_add * work.floats));
+  if (work.integers > 0)
+    say(args.common, fmt::format("integer products {:.1f} GOP/s", per_multiply_add * work.integers));
   say(args.common,
       fmt::format("latency ms: min {:.3f}, mean {:.3f}, median {:.3f}, p90 {:.3f}, p95 {:.3f}, p99 {:.3f} ({} runs)",
                   latency.min, latency.mean, latency.median, latency.p90, latency.p95, latency.p99, latencies.size()));

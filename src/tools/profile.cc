@@ -89,12 +89,14 @@ Result<int> run_profile(const ProfileArgs& args) {
   for (size_t i : order) {
     const Step& step = plan.steps[i];
     const std::optional<double> work = multiply_adds(step.problem, demand.symbols);
-    const double gflops = work && medians[i] > 0 ? 2e-9 * *work / medians[i] : 0;
+    const double rate = work && medians[i] > 0 ? 2e-9 * *work / medians[i] : 0;
+    const bool integers = multiplies_integers(step.problem);
     const double joules = (modelled_power(engine->pool().threads()) * Seconds{medians[i]}).value;
     say(args.common,
         fmt::format("{:>9.1f} us {:>5.1f} %  {:>12}  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
-                    sum > 0 ? 100 * medians[i] / sum : 0, gflops > 0 ? fmt::format("{:.1f} GFLOP/s", gflops) : "",
-                    label(step), shapes[i], engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
+                    sum > 0 ? 100 * medians[i] / sum : 0,
+                    rate > 0 ? fmt::format("{:.1f} {}", rate, integers ? "GOP/s" : "GFLOP/s") : "", label(step),
+                    shapes[i], engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
     const std::string_view row = engine->program().step(i).row;
     rows.push_back({{"step", i},
                     {"op", label(step)},
@@ -105,7 +107,7 @@ Result<int> run_profile(const ProfileArgs& args) {
                     {"share", sum > 0 ? medians[i] / sum : 0},
                     {"modelled_joules", joules},
                     {"nodes", step.origin}});
-    if (gflops > 0) rows.back()["gflops"] = gflops;
+    if (rate > 0) rows.back()[integers ? "gops" : "gflops"] = rate;
   }
   say_onednn(args.common);
   if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, engine->program(), medians));
