@@ -14,8 +14,14 @@
 namespace mj {
 namespace {
 
-// What a window held: its elements inside the image, and how many places it has inside the padded image.
-using Pooling = std::function<double(std::span<const double> inside, int64_t places)>;
+// An element inside the image, and its place there: [channel of batch][spatial dims, of which there are three].
+struct Inside {
+  double value;
+  int64_t nc, place[3];
+};
+
+// What a window held, and how many places it has inside the padded image.
+using Pooling = std::function<double(std::span<const Inside> inside, int64_t places)>;
 
 void pool(const PoolFields& op, const Tensor& x, Tensor& y, const Pooling& pooling) {
   const size_t spatial = static_cast<size_t>(x.rank()) - 2, at = op.channels_last ? 1 : 2;
@@ -25,7 +31,8 @@ void pool(const PoolFields& op, const Tensor& x, Tensor& y, const Pooling& pooli
   const int64_t in_size = w.in[0] * w.in[1] * w.in[2], out_size = w.positions();
   const int64_t step = op.channels_last ? channels : 1;
   const std::vector<double> image = widened(x);
-  std::vector<double> result(static_cast<size_t>(y.size())), inside;
+  std::vector<double> result(static_cast<size_t>(y.size()));
+  std::vector<Inside> inside;
   for (int64_t nc = 0; nc < x.dims()[0] * channels; ++nc) {
     const int64_t n = nc / channels, c = nc % channels;
     const double* from = image.data() + (op.channels_last ? n * in_size * channels + c : nc * in_size);
@@ -43,7 +50,8 @@ void pool(const PoolFields& op, const Tensor& x, Tensor& y, const Pooling& pooli
           in_padding = in_padding && p[d] < w.in[d] + w.end[d];
         }
         places += in_padding;
-        if (in_image) inside.push_back(from[((p[0] * w.in[1] + p[1]) * w.in[2] + p[2]) * step]);
+        if (!in_image) continue;
+        inside.push_back({from[((p[0] * w.in[1] + p[1]) * w.in[2] + p[2]) * step], nc, {p[0], p[1], p[2]}});
       }
       to[o * step] = pooling(inside, places);
     }
@@ -72,7 +80,7 @@ InferResult PoolFields::infer(const InferContext& context) const {
   for (int64_t k : kernel_shape) taps *= static_cast<double>(k);
   if (taps > INT32_MAX) return context.fail(fmt::format("a window of {} elements is out of range", taps));
   const Shape in(x.begin() + (channels_last ? 1 : 2), x.end() - (channels_last ? 1 : 0));
-  Shape out = window_output(window(), in, Shape(kernel_shape.begin(), kernel_shape.end()), ceil_mode);
+  Shape out = pooled_output(window(), in, Shape(kernel_shape.begin(), kernel_shape.end()), ceil_mode);
   out.insert(out.begin(), x[0]);
   out.insert(channels_last ? out.end() : out.begin() + 1, channels_last ? x.back() : x[1]);
   return one(context.dtype(0), std::move(out));
@@ -84,24 +92,50 @@ Result<void> MaxPool::reference(std::span<const Tensor> in, std::span<Tensor> ou
                         : is_signed(in[0].dtype())
                             ? -std::ldexp(1.0, static_cast<int>(8 * storage_bytes(in[0].dtype())) - 1)
                             : 0.0;
-  pool(*this, in[0], out[0], [&](std::span<const double> inside, int64_t) {
+  pool(*this, in[0], out[0], [&](std::span<const Inside> inside, int64_t) {
     double best = lowest;
-    for (double x : inside) best = x > best || std::isnan(x) ? x : best;
+    for (const Inside& x : inside) best = x.value > best || std::isnan(x.value) ? x.value : best;
     return best;
   });
   return {};
 }
 
+InferResult MaxPoolIndices::infer(const InferContext& context) const {
+  if (storage_order != 0 && storage_order != 1) {
+    return context.fail(fmt::format("storage_order must be 0 or 1, got {}", storage_order));
+  }
+  MJ_ASSIGN(std::vector<ValueInfo> values, PoolFields::infer(context));
+  return one(DType::i64, *values[0].type.shape);
+}
+
+Result<void> MaxPoolIndices::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
+  int64_t length[3] = {1, 1, 1};  // of the spatial dims, missing outer ones in front
+  std::copy(in[0].dims().begin() + 2, in[0].dims().end(), length + 5 - in[0].rank());
+  pool(*this, in[0], out[0], [&](std::span<const Inside> inside, int64_t) {
+    const Inside* best = nullptr;
+    for (const Inside& x : inside) {
+      if (!best || x.value > best->value) best = &x;
+    }
+    if (!best) return -1.0;
+    const int64_t* p = best->place;
+    const int64_t at = storage_order == 0 ? (p[0] * length[1] + p[1]) * length[2] + p[2]
+                                          : (p[2] * length[1] + p[1]) * length[0] + p[0];
+    return static_cast<double>(best->nc * length[0] * length[1] * length[2] + at);
+  });
+  return {};
+}
+
 Result<void> AveragePool::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
-  pool(*this, in[0], out[0], [&](std::span<const double> inside, int64_t places) {
+  pool(*this, in[0], out[0], [&](std::span<const Inside> inside, int64_t places) {
     double sum = 0;
-    for (double x : inside) sum += x;
+    for (const Inside& x : inside) sum += x.value;
     return sum / static_cast<double>(count_include_pad ? places : std::ssize(inside));
   });
   return {};
 }
 
 MJ_REGISTER_OP(MaxPool)
+MJ_REGISTER_OP(MaxPoolIndices)
 MJ_REGISTER_OP(AveragePool)
 
 }  // namespace mj

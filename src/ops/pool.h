@@ -31,6 +31,24 @@ struct MaxPool : PoolFields {
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };
 
+// Where max_pool's values stand, as i64 of the image's shape flattened; images of [N,C,spatial...] alone. Of equal
+// values the first; -1 for a window without any element.
+struct MaxPoolIndices : PoolFields {
+  int64_t storage_order = 0;  // 1: the spatial dims of the index count column by column, the first one fastest
+
+  static constexpr std::string_view kName = "max_pool_indices";
+  static constexpr auto kFields = std::tuple{field(1, "kernel_shape", &PoolFields::kernel_shape),
+                                             field(2, "strides", &PoolFields::strides),
+                                             field(3, "pads", &PoolFields::pads),
+                                             field(4, "dilations", &PoolFields::dilations),
+                                             field(5, "ceil_mode", &PoolFields::ceil_mode),
+                                             field(6, "auto_pad", &PoolFields::auto_pad),
+                                             field(7, "storage_order", &MaxPoolIndices::storage_order)};
+
+  InferResult infer(const InferContext& context) const;
+  Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
+};
+
 // Divides by the number of elements in the window, with count_include_pad by those of the padding as well.
 struct AveragePool : PoolFields {
   bool count_include_pad = false;

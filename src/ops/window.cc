@@ -26,6 +26,16 @@ Result<void> check_list(const InferContext& context, std::string_view what, cons
 
 bool same(const WindowFields& fields) { return fields.auto_pad.starts_with("SAME"); }
 
+int64_t padding(const WindowFields& fields, size_t i) {
+  return fields.auto_pad == "VALID" ? 0 : item(fields.pads, i, 0);
+}
+
+// What the first window leaves of padded dim i.
+Dim room(const WindowFields& fields, const Shape& in, const Shape& kernel, size_t i) {
+  return in[i] + padding(fields, i) + padding(fields, in.size() + i) - (kernel[i] - 1) * item(fields.dilations, i, 1) -
+         1;
+}
+
 }  // namespace
 
 Result<void> check_window(const InferContext& context, const WindowFields& fields, size_t spatial) {
@@ -48,9 +58,7 @@ Result<void> check_window_fits(const InferContext& context, const WindowFields& 
   for (size_t i = 0; i < in.size(); ++i) {
     const std::optional<int64_t> length = in[i].constant(), taps = kernel[i].constant();
     if (!length || !taps || *length == 0) continue;
-    const bool valid = fields.auto_pad == "VALID";
-    const Dim padded =
-        in[i] + (valid ? 0 : item(fields.pads, i, 0)) + (valid ? 0 : item(fields.pads, in.size() + i, 0));
+    const Dim padded = in[i] + padding(fields, i) + padding(fields, in.size() + i);
     const Dim window = (kernel[i] - 1) * item(fields.dilations, i, 1) + 1;
     if (less_equal(window, padded) != Tri::no) continue;
     return context.fail(fmt::format("spatial dim {}: a window over {} does not fit {}, padding included", i,
@@ -59,22 +67,31 @@ Result<void> check_window_fits(const InferContext& context, const WindowFields& 
   return {};
 }
 
-Shape window_output(const WindowFields& fields, const Shape& in, const Shape& kernel, bool ceil_mode) {
+Shape window_output(const WindowFields& fields, const Shape& in, const Shape& kernel) {
   Shape out;
   for (size_t i = 0; i < in.size(); ++i) {
-    const int64_t stride = item(fields.strides, i, 1), dilation = item(fields.dilations, i, 1);
-    if (same(fields)) {
-      out.push_back(ceil_div(in[i], stride));
+    const int64_t stride = item(fields.strides, i, 1);
+    out.push_back(same(fields) ? ceil_div(in[i], stride) : max(floor_div(room(fields, in, kernel, i), stride) + 1, 0));
+  }
+  return out;
+}
+
+Shape pooled_output(const WindowFields& fields, const Shape& in, const Shape& kernel, bool ceil_mode) {
+  Shape out = window_output(fields, in, kernel);
+  for (size_t i = 0; i < in.size() && !same(fields); ++i) {
+    const int64_t stride = item(fields.strides, i, 1), begin = padding(fields, i);
+    const Dim left = room(fields, in, kernel, i);
+    if (ceil_mode) {
+      // A window that starts in the padding behind the data does not count.
+      out[i] = max(min(ceil_div(left, stride) + 1, floor_div(in[i] + begin - 1, stride) + 1), 0);
       continue;
     }
-    const bool valid = fields.auto_pad == "VALID";
-    const int64_t begin = valid ? 0 : item(fields.pads, i, 0);
-    const int64_t end = valid ? 0 : item(fields.pads, in.size() + i, 0);
-    const Dim room = in[i] + begin + end - (kernel[i] - 1) * dilation - 1;
-    const Dim whole = floor_div(room, stride) + 1;
-    // A window that starts in the padding behind the data does not count.
-    const Dim partial = min(ceil_div(room, stride) + 1, floor_div(in[i] + begin - 1, stride) + 1);
-    out.push_back(max(ceil_mode ? partial : whole, 0));
+    // left = in - fits; from `least` on, the first window sticks out by less than a stride. Dims without such a length
+    // above 0 keep their plain formula.
+    const std::optional<int64_t> fits = (in[i] - left).constant();
+    if (!fits || *fits <= 1) continue;
+    const int64_t least = std::max<int64_t>(*fits - stride + 1, 1);
+    out[i] = max(out[i], min(in[i] - least + 1, 1));
   }
   return out;
 }

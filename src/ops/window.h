@@ -23,8 +23,12 @@ Result<void> check_window(const InferContext& context, const WindowFields& field
 // Every window fits into its padded dim, where both are known and there is anything.
 Result<void> check_window_fits(const InferContext& context, const WindowFields& fields, const Shape& in,
                                const Shape& kernel);
-// Output length of each spatial dim. `ceil_mode` also counts a last window that is only partly inside.
-Shape window_output(const WindowFields& fields, const Shape& in, const Shape& kernel, bool ceil_mode = false);
+// Output length of each spatial dim of a convolution, whose windows are all inside the padded dim.
+Shape window_output(const WindowFields& fields, const Shape& in, const Shape& kernel);
+// The same of a pool. `ceil_mode` also counts a last window that is only partly inside. Where not even the first window
+// is inside, it counts if it sticks out by less than a stride: that is what ONNX's shape inference and ONNX Runtime,
+// whose divisions round towards zero, make of the formula.
+Shape pooled_output(const WindowFields& fields, const Shape& in, const Shape& kernel, bool ceil_mode);
 
 // A window over concrete dims, always three of them (missing outer ones are 1), with the padding resolved.
 struct Window {

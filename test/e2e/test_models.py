@@ -159,3 +159,17 @@ def test_dtypes(bench, dtype):
     model = model_of(f"""agraph ({dtype}[N,4] x) => ({dtype}[4,N] y, bool[N,4] z) {{
         y = Transpose(x)  z = Equal(x, x) }}""")
     bench.agree(model, {"x": (normal(3, 4) * 20).astype(kind)})
+
+
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+def test_pool_whose_first_window_sticks_out(bench, operator):
+    """By less than a stride it counts: a text recogniser made for lines of 48 pixels is given lines of 32."""
+    model = model_of(f"""agraph (float[N,3,H,W] x) => (float[N,3,P,Q] y) {{
+        y = {operator}<kernel_shape = [3, 2], strides = [3, 2]>(x) }}""")
+    bench.agree(model, *({"x": normal(2, 3, h, w)} for h, w in ((3, 4), (2, 4), (1, 5), (1, 1), (7, 2))))
+
+
+def test_maxima_with_their_places(bench):
+    model = model_of("""agraph (float[N,3,H,W] x) => (float[N,3,P,Q] y, int64[N,3,P,Q] i) {
+        y, i = MaxPool<kernel_shape = [2, 2], strides = [2, 2], pads = [0, 1, 0, 1]>(x) }""")
+    bench.agree(model, {"x": normal(2, 3, 4, 6)}, {"x": normal(1, 3, 5, 7)})

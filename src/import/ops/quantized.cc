@@ -5,12 +5,12 @@
 namespace mj::onnx {
 namespace {
 
-// x as i32, less its zero point.
-ValueId centered(NodeImport& node, size_t x, size_t zero_point) {
+// x as i32, less its zero point if there is one.
+ValueId centered(NodeImport& node, size_t x, ValueId zero_point) {
   const Op to_i32 = op("cast", {{0, "to", DType::i32}});
   const ValueId wide = node.emit(to_i32, {node.in(x)});
-  if (!node.has(zero_point)) return wide;
-  return node.emit(op("sub"), {wide, node.emit(to_i32, {node.in(zero_point)})});
+  if (zero_point == kAbsent) return wide;
+  return node.emit(op("sub"), {wide, node.emit(to_i32, {zero_point})});
 }
 
 ValueId dequantized(NodeImport& node, size_t x, int64_t axis) {
@@ -66,15 +66,22 @@ void import_dynamic_quantize_linear(NodeImport& node) {
 void import_matmul_integer(NodeImport& node) {
   node.inputs_between(2, 4);
   require_one_number(node, 2);  // one for each row would have to be a column
-  node.finish(op("matmul"), {centered(node, 0, 2), centered(node, 1, 3)});
+  node.finish(op("matmul"), {centered(node, 0, node.optional(2)), centered(node, 1, node.optional(3))});
 }
 
 void import_conv_integer(NodeImport& node) {
   node.inputs_between(2, 4);
   node.ignore("kernel_shape");
   require_one_number(node, 2);
-  require_one_number(node, 3);
-  node.finish(node.op("conv"), {centered(node, 0, 2), centered(node, 1, 3)});
+  // One zero point for each output channel stands along the first axis of the weights.
+  const int64_t rank = node.type(node.in(1)).rank();
+  const bool many = node.has(3) && node.type(node.in(3)).rank() == 1 && rank > 1;
+  std::vector<int64_t> others;
+  for (int64_t axis = 1; many && axis < rank; ++axis) others.push_back(axis);
+  const ValueId zero = !node.has(3) ? kAbsent
+                       : many       ? node.emit(op("unsqueeze", {{0, "axes", others}}), {node.in(3)})
+                                    : node.in(3);
+  node.finish(node.op("conv"), {centered(node, 0, node.optional(2)), centered(node, 1, zero)});
 }
 
 // Inputs a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.

@@ -54,9 +54,10 @@ void import_lp_pool(NodeImport& node) {
 
 void import_max_pool(NodeImport& node) {
   node.inputs_between(1, 1);
-  if (node.wants(1)) return node.unsupported("its output 'Indices' is used");
+  node.outputs_at_most(2);
   node.ignore("storage_order");  // the order of Indices
-  node.finish(node.op("max_pool"), {node.in(0)});
+  node.output(0, node.emit(node.op("max_pool"), {node.in(0)}));
+  if (node.wants(1)) node.output(1, node.emit(node.op("max_pool_indices"), {node.in(0)}));
 }
 
 }  // namespace mj::onnx

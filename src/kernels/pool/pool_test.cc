@@ -35,6 +35,7 @@ void expect_pools() {
     expect_row_matches("pool_f32", pool(with<Pool>({2, 2, 2}, {2, 1, 2}, {1, 1, 1, 1, 1, 1}, last), {1, 4, 5, 6, 7}),
                        1e-6);
     expect_row_matches("pool_f32", pool(with<Pool>({2, 2}, {}, {}, last), {0, 4, 5, 6}), 1e-6);
+    expect_row_matches("pool_f32", pool(with<Pool>({3, 2}, {3, 2}, {}, last), {1, 2, 2, 6}), 1e-6);
     Pool ceil = with<Pool>({3, 3}, {2, 2}, {0, 1, 0, 1}, last);
     ceil.ceil_mode = true;
     ceil.dilations = {1, 2};
