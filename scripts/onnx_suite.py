@@ -31,7 +31,9 @@ from onnx.backend.test.loader import load_model_tests
 # an f32 FFT, which gives up to 2e-6 where the exact answer is 0.
 ROUGH = {"test_dft_inverse": 4e-6, "test_dft_inverse_opset19": 4e-6}
 
-RAW = {"bfloat16": "V2", "int4": "V1", "uint4": "V1", "float8_e4m3fn": "V1", "float8_e5m2": "V1"}
+RAW = {"bfloat16": "V2"} | dict.fromkeys(["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz",
+                                          "float8_e8m0fnu", "float4_e2m1fn"], "V1")
+BELOW_BYTE = {"int4": np.int8, "uint4": np.uint8, "int2": np.int8, "uint2": np.uint8}  # as they are held
 
 
 def travelling(array):
@@ -40,8 +42,8 @@ def travelling(array):
     if array.dtype.kind in "OS":
         texts = [text.decode() if isinstance(text, bytes) else text for text in array.reshape(-1)]
         return np.array(texts, str).reshape(array.shape)
-    if array.dtype.name in ("int4", "uint4"):
-        array = array.astype(np.int8 if array.dtype.name == "int4" else np.uint8)
+    if array.dtype.name in BELOW_BYTE:
+        array = array.astype(BELOW_BYTE[array.dtype.name])
         return array.view("V1")
     return array.view(RAW[array.dtype.name]) if array.dtype.name in RAW else array
 
@@ -87,8 +89,8 @@ def numbers(array, kind):
     if array.dtype.kind != "V":
         return array
     dtype = element_dtype(kind)
-    if dtype.name in ("int4", "uint4"):
-        return array.view(np.int8 if dtype.name == "int4" else np.uint8)
+    if dtype.name in BELOW_BYTE:
+        return array.view(BELOW_BYTE[dtype.name])
     return array.view(dtype).astype(np.float32)
 
 

@@ -77,8 +77,14 @@ enum {
   MJ_U16 = 14,
   MJ_U32 = 15,
   MJ_U64 = 16,
-  MJ_BOOL = 17,  /* one byte, 0 or 1 */
-  MJ_STRING = 18 /* named by ports; such inputs and outputs cannot be run through this interface yet */
+  MJ_BOOL = 17,   /* one byte, 0 or 1 */
+  MJ_STRING = 18, /* named by ports; such inputs and outputs cannot be run through this interface yet */
+  MJ_I2 = 19,     /* one element a byte */
+  MJ_U2 = 20,     /* one element a byte */
+  MJ_F8E4M3FNUZ = 21,
+  MJ_F8E5M2FNUZ = 22,
+  MJ_F4E2M1 = 23, /* one element a byte */
+  MJ_F8E8M0 = 24
 };
 
 /* "f32", "i64", ...; "none" for a number that is no type. Static. */

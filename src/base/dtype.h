@@ -28,9 +28,15 @@ enum class DType : uint8_t {
   u64 = 16,
   boolean = 17,
   string = 18,
+  i2 = 19,
+  u2 = 20,
+  f8e4m3fnuz = 21,  // finite, one NaN, no negative zero
+  f8e5m2fnuz = 22,
+  f4e2m1 = 23,  // neither infinities nor NaN
+  f8e8m0 = 24,  // powers of two and NaN; no sign, no zero
 };
 
-inline constexpr int kDTypeCount = 19;
+inline constexpr int kDTypeCount = 25;
 
 // "f32", "i64", "bool", ...; the spelling of the text form and of the engine manifest.
 std::string_view name(DType dtype);
@@ -38,9 +44,15 @@ std::optional<DType> parse_dtype(std::string_view text);
 
 // Bytes of one element in memory. Sub-byte types are held one element a byte; strings have no size (0).
 int64_t storage_bytes(DType dtype);
+// Bits of one element: what it takes in a model's file, where elements below a byte are packed. Strings have none (0).
+int64_t bits(DType dtype);
+// Any byte is an element of most types. Bools are 0 or 1; elements below a byte stand in its lower bits, signed
+// integers with their sign in the others.
+bool is_element(DType dtype, uint8_t byte);
 
 bool is_float(DType dtype);
-bool is_signed(DType dtype);   // floats and signed integers
-bool is_integer(DType dtype);  // without bool
+bool is_small_float(DType dtype);  // with a sign, of a byte or less
+bool is_signed(DType dtype);       // floats and signed integers
+bool is_integer(DType dtype);      // without bool
 
 }  // namespace mj

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/half.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -8,45 +9,71 @@
 namespace mj {
 namespace {
 
-// A small binary float: sign, `exponent_bits`, `mantissa_bits`. IEEE has infinities; OCP E4M3 does not.
-struct Format {
-  int exponent_bits, mantissa_bits;
-  bool has_infinity;
-
-  int bias() const { return (1 << (exponent_bits - 1)) - 1; }
-  int sign_shift() const { return exponent_bits + mantissa_bits; }
-  int max_exponent() const { return (1 << exponent_bits) - 1; }
+// What the upper bit patterns mean.
+enum class Top : uint8_t {
+  ieee,    // the largest exponent is infinity and NaN
+  nan,     // the largest pattern is NaN
+  fnuz,    // all are numbers; minus zero is the only NaN
+  numbers  // all are numbers
 };
 
-constexpr Format kF16{5, 10, true}, kE4M3{4, 3, false}, kE5M2{5, 2, true};
+// A small binary float: sign, `exponent_bits`, `mantissa_bits`.
+struct Format {
+  int exponent_bits, mantissa_bits;
+  Top top;
+
+  int bias() const { return (1 << (exponent_bits - 1)) - (top == Top::fnuz ? 0 : 1); }
+  int sign_shift() const { return exponent_bits + mantissa_bits; }
+  int max_exponent() const { return (1 << exponent_bits) - 1; }
+  // The largest finite bit pattern without the sign.
+  uint32_t largest() const {
+    const uint32_t all = (1u << sign_shift()) - 1;
+    return top == Top::ieee ? all - (1u << mantissa_bits) : top == Top::nan ? all - 1 : all;
+  }
+};
+
+constexpr Format kF16{5, 10, Top::ieee};
+
+constexpr Format format_of(SmallFormat format) {
+  switch (format) {
+    case SmallFormat::e4m3:
+      return {4, 3, Top::nan};
+    case SmallFormat::e5m2:
+      return {5, 2, Top::ieee};
+    case SmallFormat::e4m3fnuz:
+      return {4, 3, Top::fnuz};
+    case SmallFormat::e5m2fnuz:
+      return {5, 2, Top::fnuz};
+    case SmallFormat::e2m1:
+    case SmallFormat::e8m0:
+      break;
+  }
+  return {2, 1, Top::numbers};
+}
 
 float decode(uint32_t bits, Format f) {
-  const int exponent = static_cast<int>(bits >> f.mantissa_bits) & f.max_exponent();
-  const int mantissa = static_cast<int>(bits) & ((1 << f.mantissa_bits) - 1);
-  const float sign = (bits >> f.sign_shift()) & 1 ? -1.0f : 1.0f;
-  if (f.has_infinity && exponent == f.max_exponent()) {
-    return mantissa ? std::numeric_limits<float>::quiet_NaN() : sign * std::numeric_limits<float>::infinity();
+  const uint32_t sign_bit = 1u << f.sign_shift(), magnitude = bits & (sign_bit - 1);
+  const float sign = bits & sign_bit ? -1.0f : 1.0f;
+  if (f.top == Top::fnuz && bits == sign_bit) return std::numeric_limits<float>::quiet_NaN();
+  if (magnitude > f.largest()) {
+    const bool infinite = f.top == Top::ieee && magnitude == f.largest() + 1;
+    return infinite ? sign * std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
   }
-  if (!f.has_infinity && exponent == f.max_exponent() && mantissa == (1 << f.mantissa_bits) - 1) {
-    return std::numeric_limits<float>::quiet_NaN();
-  }
+  const int exponent = static_cast<int>(magnitude >> f.mantissa_bits);
+  const int mantissa = static_cast<int>(magnitude) & ((1 << f.mantissa_bits) - 1);
   if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), 1 - f.bias() - f.mantissa_bits);
   return sign *
          std::ldexp(static_cast<float>(mantissa + (1 << f.mantissa_bits)), exponent - f.bias() - f.mantissa_bits);
 }
 
-// Largest finite bit pattern without the sign.
-uint32_t largest(Format f) {
-  const uint32_t all = (1u << f.sign_shift()) - 1;
-  return f.has_infinity ? all - (1u << f.mantissa_bits) : all - 1;
-}
-
-uint32_t encode(float value, Format f, bool saturate) {
-  const uint32_t sign = (std::bit_cast<uint32_t>(value) >> 31) << f.sign_shift();
-  const uint32_t infinity = static_cast<uint32_t>(f.max_exponent()) << f.mantissa_bits;
-  if (std::isnan(value)) return sign | (f.has_infinity ? infinity | (1u << (f.mantissa_bits - 1)) : largest(f) + 1);
+uint32_t encode(float value, Format f) {
+  const uint32_t sign_bit = 1u << f.sign_shift(), sign = std::signbit(value) ? sign_bit : 0;
+  if (std::isnan(value)) {
+    if (f.top == Top::fnuz || f.top == Top::numbers) return sign_bit;
+    return sign | (f.largest() + (f.top == Top::ieee ? 1u + (1u << (f.mantissa_bits - 1)) : 1u));
+  }
   const float magnitude = std::fabs(value);
-  uint32_t bits = largest(f) + 1;  // overflow: infinity, or NaN where there is none
+  uint32_t bits = f.largest() + 1;
   if (!std::isinf(magnitude)) {
     int exponent = 0;
     std::frexp(magnitude, &exponent);  // magnitude = m * 2^exponent, m in [0.5, 1)
@@ -55,16 +82,33 @@ uint32_t encode(float value, Format f, bool saturate) {
     const float steps = std::nearbyint(std::ldexp(magnitude, f.mantissa_bits - normal));  // half to even
     const auto mantissa = static_cast<uint32_t>(steps);
     const auto base = static_cast<uint32_t>(normal + f.bias() - 1) << f.mantissa_bits;
-    if (normal + f.bias() - 1 < f.max_exponent()) bits = base + mantissa;  // a carry runs into the exponent
-    if (bits > largest(f) + 1) bits = largest(f) + 1;
+    // A carry runs into the exponent.
+    if (normal + f.bias() - 1 <= f.max_exponent()) bits = std::min(base + mantissa, f.largest() + 1);
   }
-  if (saturate && bits > largest(f)) bits = largest(f);
-  return sign | bits;
+  if (bits > f.largest() && f.top == Top::fnuz) return sign_bit;
+  if (bits > f.largest() && f.top == Top::numbers) bits = f.largest();
+  return bits == 0 && f.top == Top::fnuz ? 0 : sign | bits;
+}
+
+// The byte is an exponent; all ones are NaN.
+constexpr int kE8m0Bias = 127;
+constexpr uint8_t kE8m0NaN = 0xff;
+
+uint8_t encode_e8m0(float value) {
+  if (!(value > 0) || std::isinf(value)) return kE8m0NaN;
+  int exponent = 0;
+  const float mantissa = std::frexp(value, &exponent);  // in [0.5, 1)
+  const int stored = exponent - (mantissa < 0.75f ? 1 : 0) + kE8m0Bias;
+  return stored < 0 || stored >= kE8m0NaN ? kE8m0NaN : static_cast<uint8_t>(stored);
+}
+
+float decode_e8m0(uint8_t bits) {
+  return bits == kE8m0NaN ? std::numeric_limits<float>::quiet_NaN() : std::ldexp(1.0f, bits - kE8m0Bias);
 }
 
 }  // namespace
 
-F16::F16(float value) : bits(static_cast<uint16_t>(encode(value, kF16, false))) {}
+F16::F16(float value) : bits(static_cast<uint16_t>(encode(value, kF16))) {}
 F16::operator float() const { return decode(bits, kF16); }
 
 Bf16::Bf16(float value) {
@@ -77,9 +121,29 @@ Bf16::Bf16(float value) {
 }
 Bf16::operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-F8E4M3::F8E4M3(float value) : bits(static_cast<uint8_t>(encode(value, kE4M3, true))) {}
-F8E4M3::operator float() const { return decode(bits, kE4M3); }
-F8E5M2::F8E5M2(float value) : bits(static_cast<uint8_t>(encode(value, kE5M2, true))) {}
-F8E5M2::operator float() const { return decode(bits, kE5M2); }
+template <SmallFormat kFormat>
+SmallFloat<kFormat>::SmallFloat(float value) {
+  if constexpr (kFormat == SmallFormat::e8m0) {
+    bits = encode_e8m0(value);
+  } else {
+    bits = static_cast<uint8_t>(encode(value, format_of(kFormat)));
+  }
+}
+
+template <SmallFormat kFormat>
+SmallFloat<kFormat>::operator float() const {
+  if constexpr (kFormat == SmallFormat::e8m0) {
+    return decode_e8m0(bits);
+  } else {
+    return decode(bits, format_of(kFormat));
+  }
+}
+
+template struct SmallFloat<SmallFormat::e4m3>;
+template struct SmallFloat<SmallFormat::e5m2>;
+template struct SmallFloat<SmallFormat::e4m3fnuz>;
+template struct SmallFloat<SmallFormat::e5m2fnuz>;
+template struct SmallFloat<SmallFormat::e2m1>;
+template struct SmallFloat<SmallFormat::e8m0>;
 
 }  // namespace mj

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace mj {
 namespace {
@@ -28,6 +29,9 @@ TEST(half, every_pattern_survives_the_way_to_f32_and_back) {
   every_pattern_survives<Bf16>();
   every_pattern_survives<F8E4M3>();
   every_pattern_survives<F8E5M2>();
+  every_pattern_survives<F8E4M3Fnuz>();
+  every_pattern_survives<F8E5M2Fnuz>();
+  every_pattern_survives<F8E8M0>();
 }
 
 TEST(half, rounds_to_nearest_even_and_overflows) {
@@ -39,7 +43,43 @@ TEST(half, rounds_to_nearest_even_and_overflows) {
   EXPECT_EQ(F16(65520.0f).bits, 0x7c00);
   EXPECT_EQ(F16(2e-8f).bits, 0);
   EXPECT_EQ(F16(6e-8f).bits, 1);
-  EXPECT_EQ(static_cast<float>(F8E4M3(1e6f)), 448.0f);
+  EXPECT_EQ(F8E4M3(464.0f).bits, 0x7e) << "half a step above 448";
+  EXPECT_EQ(F8E4M3(-465.0f).bits, 0xff);
+  EXPECT_EQ(F8E5M2(61439.0f).bits, 0x7b);
+  EXPECT_EQ(F8E5M2(-61440.0f).bits, 0xfc);
+}
+
+TEST(half, fnuz_has_one_nan_and_one_zero) {
+  EXPECT_EQ(static_cast<float>(F8E4M3Fnuz(247.0f)), 240.0f);
+  EXPECT_EQ(F8E4M3Fnuz(248.0f).bits, 0x80);
+  EXPECT_EQ(F8E4M3Fnuz(-0.0f).bits, 0);
+  EXPECT_EQ(F8E4M3Fnuz(-1e-7f).bits, 0);
+  EXPECT_EQ(F8E5M2Fnuz(57344.0f).bits, 0x7f);
+  EXPECT_EQ(F8E5M2Fnuz(-std::numeric_limits<float>::infinity()).bits, 0x80);
+  EXPECT_EQ(F8E5M2Fnuz(0x1p-17f).bits, 1);
+}
+
+TEST(half, four_bits_hold_eight_magnitudes) {
+  const float numbers[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  for (uint8_t i = 0; i < 16; ++i) {
+    const float value = i < 8 ? numbers[i] : -numbers[i - 8];
+    EXPECT_EQ(F4E2M1(value).bits, i);
+    EXPECT_EQ(static_cast<float>(F4E2M1(value)), value);
+  }
+  EXPECT_EQ(static_cast<float>(F4E2M1(0.25f)), 0.0f);
+  EXPECT_EQ(static_cast<float>(F4E2M1(5.0f)), 4.0f);
+  EXPECT_EQ(static_cast<float>(F4E2M1(-1e30f)), -6.0f);
+  EXPECT_EQ(F4E2M1(std::numeric_limits<float>::quiet_NaN()).bits, 8);
+}
+
+TEST(half, e8m0_is_an_exponent) {
+  EXPECT_EQ(F8E8M0(1.0f).bits, 127);
+  EXPECT_EQ(F8E8M0(1.49f).bits, 127);
+  EXPECT_EQ(F8E8M0(1.5f).bits, 128);
+  EXPECT_EQ(F8E8M0(0x1p-127f).bits, 0);
+  EXPECT_EQ(F8E8M0(0x1.8p127f).bits, 255) << "too large";
+  EXPECT_EQ(F8E8M0(0.0f).bits, 255);
+  EXPECT_EQ(F8E8M0(-2.0f).bits, 255);
 }
 
 }  // namespace

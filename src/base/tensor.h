@@ -40,6 +40,10 @@ MJ_DTYPE(f16, F16)
 MJ_DTYPE(bf16, Bf16)
 MJ_DTYPE(f8e4m3, F8E4M3)
 MJ_DTYPE(f8e5m2, F8E5M2)
+MJ_DTYPE(f8e4m3fnuz, F8E4M3Fnuz)
+MJ_DTYPE(f8e5m2fnuz, F8E5M2Fnuz)
+MJ_DTYPE(f4e2m1, F4E2M1)
+MJ_DTYPE(f8e8m0, F8E8M0)
 MJ_DTYPE(i8, int8_t)
 MJ_DTYPE(i16, int16_t)
 MJ_DTYPE(i32, int32_t)
@@ -87,7 +91,7 @@ class Tensor {
     CHECK(mutable_ || size_ == 0, "a view is read-only");
     return mutable_;
   }
-  // Elements; T must be the C++ type of dtype(). i4/u4 read as int8_t/uint8_t.
+  // Elements; T must be the C++ type of dtype(). Integers below a byte read as int8_t or uint8_t.
   template <class T>
   std::span<const T> data() const {
     check_type<T>();
@@ -114,8 +118,10 @@ class Tensor {
   template <class T>
   void check_type() const {
     constexpr DType want = DTypeOf<T>::value;
-    CHECK(dtype_ == want || (want == DType::i8 && dtype_ == DType::i4) || (want == DType::u8 && dtype_ == DType::u4),
-          "tensor is {}, read as {}", name(dtype_), name(want));
+    const bool narrow = want == DType::i8   ? dtype_ == DType::i4 || dtype_ == DType::i2
+                        : want == DType::u8 ? dtype_ == DType::u4 || dtype_ == DType::u2
+                                            : false;
+    CHECK(dtype_ == want || narrow, "tensor is {}, read as {}", name(dtype_), name(want));
   }
 
   DType dtype_ = DType::none;
@@ -142,7 +148,8 @@ Tensor Tensor::of(std::vector<int64_t> dims, std::span<const T> values) {
   return tensor;
 }
 
-// Calls f.template operator()<T>() with the C++ type of a numeric or bool dtype. i4/u4 come as int8_t/uint8_t.
+// Calls f.template operator()<T>() with the C++ type of a numeric or bool dtype. Integers below a byte come as
+// int8_t or uint8_t.
 template <class F>
 decltype(auto) dispatch(DType dtype, F&& f) {
   switch (dtype) {
@@ -158,6 +165,15 @@ decltype(auto) dispatch(DType dtype, F&& f) {
       return f.template operator()<F8E4M3>();
     case DType::f8e5m2:
       return f.template operator()<F8E5M2>();
+    case DType::f8e4m3fnuz:
+      return f.template operator()<F8E4M3Fnuz>();
+    case DType::f8e5m2fnuz:
+      return f.template operator()<F8E5M2Fnuz>();
+    case DType::f4e2m1:
+      return f.template operator()<F4E2M1>();
+    case DType::f8e8m0:
+      return f.template operator()<F8E8M0>();
+    case DType::i2:
     case DType::i4:
     case DType::i8:
       return f.template operator()<int8_t>();
@@ -167,6 +183,7 @@ decltype(auto) dispatch(DType dtype, F&& f) {
       return f.template operator()<int32_t>();
     case DType::i64:
       return f.template operator()<int64_t>();
+    case DType::u2:
     case DType::u4:
     case DType::u8:
       return f.template operator()<uint8_t>();

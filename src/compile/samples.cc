@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <random>
 
 #include "ops/gather.h"
@@ -75,16 +76,21 @@ Result<Tensor> random_tensor(const Port& port, const Bindings& sizes, int64_t de
   MJ_ASSIGN(std::vector<int64_t> dims, evaluate(shape, bindings));
   Tensor tensor = Tensor::zeros(port.type.dtype, std::move(dims));
   if (port.type.dtype == DType::string) {
-    for (std::string& text : tensor.mutable_string_data())
-      text = std::string(1, static_cast<char>('a' + noise.below(26)));
+    // Digits, as they may be read as numbers.
+    for (std::string& text : tensor.mutable_string_data()) text = std::to_string(noise.below(10));
     return tensor;
   }
-  dispatch(port.type.dtype, [&]<class T>() {
+  const DType dtype = port.type.dtype;
+  const int64_t value_bits = bits(dtype) - (is_signed(dtype) ? 1 : 0);
+  const int64_t wanted = port.index_limit ? port.index_limit : 2;
+  const int64_t limit = value_bits < 63 ? std::min(wanted, int64_t{1} << value_bits) : wanted;
+  dispatch(dtype, [&]<class T>() {
     for (T& x : tensor.mutable_data<T>()) {
       if constexpr (std::is_integral_v<T>) {
-        x = static_cast<T>(noise.below(port.index_limit ? port.index_limit : 2));
+        x = static_cast<T>(noise.below(limit));
       } else {
-        x = static_cast<T>(static_cast<float>(noise.normal()));
+        const double value = noise.normal();
+        x = static_cast<T>(static_cast<float>(is_signed(dtype) ? value : std::fabs(value)));
       }
     }
   });

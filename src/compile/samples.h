@@ -29,8 +29,8 @@ Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensor
 std::vector<int64_t> index_limits(const Graph& graph);
 
 // Three tensors for a sequence, something for an optional, one dimension where the rank is unknown. Normal noise for
-// floats; integers below the port's index limit, else 0 or 1; false and true. The same for one seed. Symbols that
-// `sizes` lacks count as `default_size`.
+// floats (its size where they have no sign); integers below the port's index limit, else 0 or 1; false and true; digits
+// as strings. The same for one seed. Symbols that `sizes` lacks count as `default_size`.
 Result<std::vector<Tensor>> random_inputs(std::span<const Port> ports, const Bindings& sizes, int64_t default_size,
                                           uint64_t seed);
 

@@ -26,7 +26,9 @@ enum : int32_t {
   kString = 8,
   kBool = 9,
   kFloat16 = 10,
-  kInt4 = 22
+  kInt4 = 22,
+  kUint2 = 25,
+  kInt2 = 26
 };
 
 template <class Write>

@@ -10,33 +10,36 @@ namespace mj::onnx {
 namespace {
 
 // In the order of onnx.proto's TensorProto.DataType; none: known to ONNX, not to us.
-constexpr DType kTypes[] = {DType::none, DType::f32,    DType::u8,     DType::i8,      DType::u16,  DType::i16,
-                            DType::i32,  DType::i64,    DType::string, DType::boolean, DType::f16,  DType::f64,
-                            DType::u32,  DType::u64,    DType::none,   DType::none,    DType::bf16, DType::f8e4m3,
-                            DType::none, DType::f8e5m2, DType::none,   DType::u4,      DType::i4,   DType::none};
+constexpr DType kTypes[] = {
+    DType::none, DType::f32,    DType::u8,      DType::i8,     DType::u16,        DType::i16,    DType::i32,
+    DType::i64,  DType::string, DType::boolean, DType::f16,    DType::f64,        DType::u32,    DType::u64,
+    DType::none, DType::none,   DType::bf16,    DType::f8e4m3, DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz,
+    DType::u4,   DType::i4,     DType::f4e2m1,  DType::f8e8m0, DType::u2,         DType::i2,     DType::none};
 constexpr std::string_view kTypeNames[] = {
-    "undefined", "float",      "uint8",      "int8",         "uint16",         "int16",      "int32",
-    "int64",     "string",     "bool",       "float16",      "double",         "uint32",     "uint64",
-    "complex64", "complex128", "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
-    "uint4",     "int4",       "float4e2m1", "float8e8m0",   "uint2",          "int2"};
+    "undefined",  "float",        "uint8",          "int8",       "uint16",         "int16",  "int32",     "int64",
+    "string",     "bool",         "float16",        "double",     "uint32",         "uint64", "complex64", "complex128",
+    "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "uint4",  "int4",      "float4e2m1",
+    "float8e8m0", "uint2",        "int2",           "float6e2m3", "float6e3m2"};
 
-bool sub_byte(DType dtype) { return dtype == DType::i4 || dtype == DType::u4; }
+bool below_byte(DType dtype) { return bits(dtype) > 0 && bits(dtype) < 8; }
 
-// Bytes that `elements` take in a file; 4-bit types are packed in pairs.
+// Bytes that `elements` take in a file, where those below a byte share it.
 int64_t packed_bytes(DType dtype, int64_t elements) {
-  return sub_byte(dtype) ? (elements + 1) / 2 : elements * storage_bytes(dtype);
+  if (!below_byte(dtype)) return elements * storage_bytes(dtype);
+  const int64_t in_byte = 8 / bits(dtype);
+  return elements / in_byte + (elements % in_byte != 0);
 }
 
-int8_t nibble(const std::byte* bytes, int64_t i, DType dtype) {
-  const int pair = std::to_integer<int>(bytes[i / 2]);
-  const int value = i % 2 == 0 ? pair & 15 : pair >> 4;
-  return static_cast<int8_t>(dtype == DType::i4 && value > 7 ? value - 16 : value);
-}
-
-Tensor unpack_nibbles(DType dtype, std::vector<int64_t> dims, const std::byte* bytes) {
+// The first element is in the lowest bits.
+Tensor unpack(DType dtype, std::vector<int64_t> dims, const std::byte* bytes) {
   Tensor tensor = Tensor::zeros(dtype, std::move(dims));
   auto* out = static_cast<int8_t*>(tensor.mutable_raw());
-  for (int64_t i = 0; i < tensor.size(); ++i) out[i] = nibble(bytes, i, dtype);
+  const auto n = static_cast<int>(bits(dtype));
+  const int sign = is_integer(dtype) && is_signed(dtype) ? 1 << (n - 1) : 0;
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    const int value = std::to_integer<int>(bytes[i * n / 8]) >> (i * n % 8) & ((1 << n) - 1);
+    out[i] = static_cast<int8_t>(value - 2 * (value & sign));
+  }
   return tensor;
 }
 
@@ -86,15 +89,21 @@ Result<Tensor> from_typed_fields(DType dtype, std::vector<int64_t> dims, int64_t
       return from_list<uint16_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
     case DType::f8e4m3:
     case DType::f8e5m2:
+    case DType::f8e4m3fnuz:
+    case DType::f8e5m2fnuz:
+    case DType::f8e8m0:
     case DType::u8:
       return from_list<uint8_t>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
     case DType::boolean:
       return from_list<bool>(dtype, std::move(dims), elements, proto.int32_data, kInt32);
+    case DType::i2:
+    case DType::u2:
     case DType::i4:
-    case DType::u4: {  // pairs here too: one byte in each int32
-      MJ_ASSIGN(Tensor pairs, from_list<uint8_t>(DType::u8, {packed_bytes(dtype, elements)},
-                                                 packed_bytes(dtype, elements), proto.int32_data, kInt32));
-      return unpack_nibbles(dtype, std::move(dims), static_cast<const std::byte*>(pairs.raw()));
+    case DType::u4:
+    case DType::f4e2m1: {  // packed here too: one byte in each int32
+      const int64_t bytes = packed_bytes(dtype, elements);
+      MJ_ASSIGN(Tensor packed, from_list<uint8_t>(DType::u8, {bytes}, bytes, proto.int32_data, kInt32));
+      return unpack(dtype, std::move(dims), static_cast<const std::byte*>(packed.raw()));
     }
     case DType::string: {
       if (static_cast<int64_t>(proto.string_data.size()) != elements) {
@@ -184,7 +193,7 @@ Result<Tensor> TensorReader::read_unnamed(const TensorProto& proto) {
 Result<Tensor> TensorReader::from_bytes(DType dtype, std::vector<int64_t> dims, int64_t elements, External data) const {
   const int64_t want = packed_bytes(dtype, elements), got = std::ssize(data.bytes);
   if (got != want) return model_error("has {} bytes of data, its type and dims need {}", got, want);
-  if (sub_byte(dtype)) return unpack_nibbles(dtype, std::move(dims), data.bytes.data());
+  if (below_byte(dtype)) return unpack(dtype, std::move(dims), data.bytes.data());
   const bool aligned = reinterpret_cast<uintptr_t>(data.bytes.data()) % static_cast<size_t>(storage_bytes(dtype)) == 0;
   const bool valid = dtype != DType::boolean ||
                      std::all_of(data.bytes.begin(), data.bytes.end(), [](std::byte b) { return b <= std::byte{1}; });

@@ -60,6 +60,12 @@ TEST(tensors, four_bit_types_come_in_pairs_low_half_first) {
   EXPECT_NE(read(raw<uint8_t>("t", kInt4, {3}, {0xf1})).error, "");
 }
 
+TEST(tensors, two_bit_types_come_in_fours_lowest_bits_first) {
+  EXPECT_EQ(text(raw<uint8_t>("t", kInt2, {5}, {0b11100100, 0b10})), "i2[5] {0, 1, -2, -1, -2}");
+  EXPECT_EQ(text(int32_field("t", kUint2, {5}, {0b11100100, 0b10})), "u2[5] {0, 1, 2, 3, 2}");
+  EXPECT_NE(read(raw<uint8_t>("t", kUint2, {5}, {0b11100100})).error, "");
+}
+
 TEST(tensors, lengths_that_do_not_fit) {
   for (int64_t bytes : {0, 1, 3, 7, 9, 11, 12, 16}) {
     const Read result = read(raw_tensor("w", kFloat, {2}, std::string(static_cast<size_t>(bytes), '\0')));

@@ -2,6 +2,7 @@
 // bit_cast{to}(x): the same bits as another type of that width
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "ops/register.h"
@@ -19,43 +20,29 @@ struct BitCast {
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };
 
-namespace {
-
-bool is_half_byte(DType dtype) { return dtype == DType::i4 || dtype == DType::u4; }
-
-}  // namespace
-
 InferResult BitCast::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 1));
   MJ_TRY(context.ranked(0));
   const DType from = context.dtype(0);
-  if (to == DType::string || to == DType::none || from == DType::string || storage_bytes(from) != storage_bytes(to) ||
-      is_half_byte(from) != is_half_byte(to)) {
+  if (bits(from) == 0 || bits(from) != bits(to)) {
     return context.fail(fmt::format("{} and {} are not of one width", name(from), name(to)));
   }
   return one(to, context.shape(0));
 }
 
-// A bool is true for any bits but none, as nothing else may stand in one.
+// A bool is true for any bits but none, as nothing else may stand in one; what is less than a byte is held one a byte,
+// integers with their sign.
 Result<void> BitCast::reference(std::span<const Tensor> in, std::span<Tensor> out) const {
-  if (is_half_byte(to)) {  // held one a byte, with its sign
-    const std::vector<int64_t> values = in[0].to_i64();
-    dispatch(to, [&]<class T>() {
-      if constexpr (sizeof(T) == 1 && std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-        for (size_t i = 0; i < values.size(); ++i) {
-          const int64_t bits = values[i] & 15;
-          out[0].mutable_data<T>()[i] = static_cast<T>(to == DType::i4 && bits > 7 ? bits - 16 : bits);
-        }
-      }
-    });
-    return {};
-  }
   if (in[0].bytes() == 0) return {};
   std::memcpy(out[0].mutable_raw(), in[0].raw(), static_cast<size_t>(in[0].bytes()));
-  if (to == DType::boolean) {
-    auto* bytes = static_cast<uint8_t*>(out[0].mutable_raw());
-    for (int64_t i = 0; i < out[0].size(); ++i) bytes[i] = bytes[i] != 0;
-  }
+  auto* bytes = static_cast<uint8_t*>(out[0].mutable_raw());
+  if (to == DType::boolean) std::transform(bytes, bytes + out[0].size(), bytes, [](uint8_t b) { return b != 0; });
+  if (bits(to) >= 8) return {};
+  const int sign = 1 << (bits(to) - 1);
+  std::transform(bytes, bytes + out[0].size(), bytes, [&](int b) {
+    b &= 2 * sign - 1;
+    return static_cast<uint8_t>(is_signed(to) && is_integer(to) ? b - 2 * (b & sign) : b);
+  });
   return {};
 }
 

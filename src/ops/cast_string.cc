@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -51,31 +50,25 @@ std::string text_of(T x) {
   }
 }
 
+// Of floats infinities and NaN too, in any case.
 template <class T>
 bool reads(std::string_view text, T& value) {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   return end == text.data() + text.size() && problem == std::errc();
 }
 
-// Infinities and NaN too, in any case; beyond f64 is infinite or 0, as everywhere.
-bool reads(const std::string& text, double& value) {
-  char* end = nullptr;
-  value = std::strtod(text.c_str(), &end);
-  return !text.empty() && end == text.c_str() + text.size();
-}
-
-std::string trimmed(std::string_view text) {
+std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpaces = " \t\n\r\f\v";
   const size_t first = std::min(text.find_first_not_of(kSpaces), text.size());
   text.remove_prefix(first);
   text = text.substr(0, text.find_last_not_of(kSpaces) + 1);
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);  // from_chars() takes none
-  return std::string(text);
+  return text;
 }
 
 // Whole numbers are read in 64 bits, so that they stay exact, and cast from there.
 Result<Tensor> number_in(std::string_view given, DType to) {
-  const std::string text = trimmed(given);
+  const std::string_view text = trimmed(given);
   int64_t whole = 0;
   uint64_t large = 0;
   double real = 0;

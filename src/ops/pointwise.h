@@ -12,9 +12,9 @@
 //   static void strings(std::span<const Tensor>, Tensor& out); the same for strings, operands as large as the result
 // infer() and reference() of its own replace the general ones (cast).
 //
-// Maths is done in few types: f16, bf16, f8 and f32 in float (rounded once on the way out), f64 in double, signed
-// integers in int64_t and unsigned ones in uint64_t (cut to the narrow type, which is wrapping). Booleans are 0 or 1 in
-// any of them, so that f32 bodies can hold them as 0.0f and 1.0f; not 0 means true.
+// Maths is done in few types: f16, bf16, smaller floats and f32 in float (rounded once on the way out), f64 in double,
+// signed integers in int64_t and unsigned ones in uint64_t (cut to the narrow type, which is wrapping). Booleans are 0
+// or 1 in any of them, so that f32 bodies can hold them as 0.0f and 1.0f; not 0 means true.
 #pragma once
 
 #include <array>

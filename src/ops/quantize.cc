@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "ops/axis_lines.h"
+#include "ops/cast.h"
 #include "ops/reference_gemm.h"
 #include "ops/register.h"
 
@@ -67,9 +68,9 @@ std::vector<double> zero_points(std::span<const Tensor> in) {
 }
 
 std::pair<double, double> integer_range(DType dtype) {
-  const int bits = dtype == DType::i4 || dtype == DType::u4 ? 4 : static_cast<int>(8 * storage_bytes(dtype));
-  return is_signed(dtype) ? std::pair{-std::ldexp(1, bits - 1), std::ldexp(1, bits - 1) - 1}
-                          : std::pair{0.0, std::ldexp(1, bits) - 1};
+  const auto n = static_cast<int>(bits(dtype));
+  return is_signed(dtype) ? std::pair{-std::ldexp(1, n - 1), std::ldexp(1, n - 1) - 1}
+                          : std::pair{0.0, std::ldexp(1, n) - 1};
 }
 
 }  // namespace
@@ -83,11 +84,9 @@ InferResult QuantizeLinear::infer(const InferContext& context) const {
   const DType dtype = given != DType::none ? given : output_dtype != DType::none ? output_dtype : DType::u8;
   if (output_dtype != DType::none && output_dtype != dtype)
     return context.fail("output_dtype is not that of zero_point");
-  const bool f8 = dtype == DType::f8e4m3 || dtype == DType::f8e5m2;
-  if (!f8 && (!is_integer(dtype) || storage_bytes(dtype) > 4)) {
+  if (!is_small_float(dtype) && (!is_integer(dtype) || bits(dtype) > 32)) {
     return context.fail(fmt::format("cannot quantize to {}", name(dtype)));
   }
-  if (f8 && !saturate) return context.fail("f8 results always saturate");
   return one(dtype, context.shape(0));
 }
 
@@ -102,7 +101,8 @@ Result<void> QuantizeLinear::reference(std::span<const Tensor> in, std::span<Ten
     // One division in f32, as ONNX says: a division in double rounds some halves the other way.
     const double scaled = static_cast<float>(x[i]) / static_cast<float>(scale[s]);
     if (!integer) {
-      x[i] = scaled + zero[s];
+      const double shifted = scaled + zero[s];
+      x[i] = saturate ? saturated(static_cast<float>(shifted), out[0].dtype()) : shifted;
       continue;
     }
     const double rounded = std::nearbyint(scaled) + zero[s];
@@ -115,9 +115,8 @@ Result<void> QuantizeLinear::reference(std::span<const Tensor> in, std::span<Ten
 InferResult DequantizeLinear::infer(const InferContext& context) const {
   MJ_TRY(check_scales(context, axis, block_size));
   if (context.has(2)) MJ_TRY(context.same_dtype(0, 2));
-  const bool f8 = context.dtype(0) == DType::f8e4m3 || context.dtype(0) == DType::f8e5m2;
-  if (!f8 && !is_integer(context.dtype(0))) {
-    return context.fail(fmt::format("input 0 must be integers or f8, got {}", to_string(context[0].type)));
+  if (!is_small_float(context.dtype(0)) && !is_integer(context.dtype(0))) {
+    return context.fail(fmt::format("input 0 must be integers or small floats, got {}", to_string(context[0].type)));
   }
   const DType dtype = output_dtype == DType::none ? context.dtype(1) : output_dtype;
   if (!is_float(dtype)) return context.fail(fmt::format("output_dtype must be floating point, got {}", name(dtype)));

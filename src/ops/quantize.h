@@ -12,7 +12,7 @@ struct QuantizeLinear {
   int64_t axis = 1;
   int64_t block_size = 0;
   DType output_dtype = DType::none;  // none: that of zero_point, or u8
-  bool saturate = true;              // of f8 results; only true is known
+  bool saturate = true;              // of floats of a byte: what is too large becomes the largest number
 
   static constexpr std::string_view kName = "quantize_linear";
   static constexpr OnnxName kOnnx = {.name = "QuantizeLinear", .since = 10};

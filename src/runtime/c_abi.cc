@@ -30,7 +30,8 @@ namespace {
 using namespace mj;
 
 static_assert(MJ_F32 == static_cast<int>(DType::f32) && MJ_STRING == static_cast<int>(DType::string) &&
-              MJ_BOOL == static_cast<int>(DType::boolean) && MJ_STRING + 1 == kDTypeCount);
+              MJ_BOOL == static_cast<int>(DType::boolean) && MJ_U2 == static_cast<int>(DType::u2) &&
+              MJ_F8E8M0 + 1 == kDTypeCount);
 static_assert(MJ_MODEL == static_cast<int>(ErrorCode::model) && MJ_UNSTABLE == static_cast<int>(ErrorCode::unstable));
 static_assert(MJ_LOG_DEBUG == static_cast<int>(LogLevel::debug));
 
@@ -149,9 +150,11 @@ Result<Tensor> input_of(const mj_tensor& tensor, const Port& port) {
     return bad(fmt::format("{} bytes given, {}[{}] has {}", tensor.bytes, name(dtype), fmt::join(dims, ","), bytes));
   }
   if (bytes && !tensor.data) return bad("data is NULL");
-  if (dtype == DType::boolean) {
-    const auto* values = static_cast<const uint8_t*>(tensor.data);
-    if (std::any_of(values, values + bytes, [](uint8_t x) { return x > 1; })) return bad("a bool is neither 0 nor 1");
+  if (storage_bytes(dtype) == 1) {
+    const auto* first = static_cast<const uint8_t*>(tensor.data);
+    const auto* odd = std::find_if_not(first, first + bytes, [&](uint8_t byte) { return is_element(dtype, byte); });
+    if (odd != first + bytes)
+      return bad(fmt::format("element {} is {}, which is no {}", odd - first, *odd, name(dtype)));
   }
   if (aligned(tensor.data, dtype)) return Tensor::view(dtype, std::move(dims), tensor.data, nullptr);
   Tensor copy = Tensor::zeros(dtype, std::move(dims));

@@ -21,10 +21,12 @@ struct Descr {
 };
 // What NumPy calls our types. The first of a type is what we write.
 constexpr Descr kDescrs[] = {
-    {"<f4", DType::f32}, {"<f8", DType::f64},     {"<f2", DType::f16},  {"|i1", DType::i8},     {"<i2", DType::i16},
-    {"<i4", DType::i32}, {"<i8", DType::i64},     {"|u1", DType::u8},   {"<u2", DType::u16},    {"<u4", DType::u32},
-    {"<u8", DType::u64}, {"|b1", DType::boolean}, {"|V2", DType::bf16}, {"|V1", DType::f8e4m3}, {"|V1", DType::f8e5m2},
-    {"|V1", DType::i4},  {"|V1", DType::u4},
+    {"<f4", DType::f32},        {"<f8", DType::f64},    {"<f2", DType::f16},    {"|i1", DType::i8},
+    {"<i2", DType::i16},        {"<i4", DType::i32},    {"<i8", DType::i64},    {"|u1", DType::u8},
+    {"<u2", DType::u16},        {"<u4", DType::u32},    {"<u8", DType::u64},    {"|b1", DType::boolean},
+    {"|V2", DType::bf16},       {"|V1", DType::f8e4m3}, {"|V1", DType::f8e5m2}, {"|V1", DType::i4},
+    {"|V1", DType::u4},         {"|V1", DType::i2},     {"|V1", DType::u2},     {"|V1", DType::f8e4m3fnuz},
+    {"|V1", DType::f8e5m2fnuz}, {"|V1", DType::f4e2m1}, {"|V1", DType::f8e8m0},
 };
 
 std::string descr_of(const Tensor& tensor) {

@@ -148,15 +148,6 @@ Result<std::vector<std::byte>> contents(std::span<const std::byte> file, const E
   return out;
 }
 
-// The first byte that is no four-bit number, sign-extended; nothing where `want` has all eight bits.
-std::optional<int64_t> beyond_four_bits(const Tensor& bytes, DType want) {
-  if (want != DType::i4 && want != DType::u4) return std::nullopt;
-  const std::span<const uint8_t> data = bytes.data<uint8_t>();
-  const auto fits = [&](uint8_t x) { return x < 8 || (want == DType::u4 ? x < 16 : x >= 0xf8); };
-  const auto at = std::find_if_not(data.begin(), data.end(), fits);
-  return at == data.end() ? std::nullopt : std::optional<int64_t>(at - data.begin());
-}
-
 void put(std::string& out, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out += static_cast<char>((value >> (8 * i)) & 0xff);
 }
@@ -167,9 +158,11 @@ Result<Tensor> as_dtype(const NumpyArray& array, DType want, std::string_view na
   const Tensor& tensor = array.tensor;
   if (want == DType::none || tensor.dtype() == want) return tensor;
   if (array.raw && want != DType::boolean && storage_bytes(want) == storage_bytes(tensor.dtype())) {
-    if (const auto beyond = beyond_four_bits(tensor, want)) {
-      return model_error("{}: element {} is 0x{:02x}, which is no {}", name, *beyond,
-                         tensor.data<uint8_t>()[static_cast<size_t>(*beyond)], mj::name(want));
+    const auto* bytes = static_cast<const uint8_t*>(tensor.raw());
+    const auto* end = bytes + (storage_bytes(want) == 1 ? tensor.size() : 0);
+    const auto* bad = std::find_if_not(bytes, end, [&](uint8_t byte) { return is_element(want, byte); });
+    if (bad != end) {
+      return model_error("{}: element {} is 0x{:02x}, which is no {}", name, bad - bytes, *bad, mj::name(want));
     }
     return Tensor::view(want, tensor.dims(), tensor.raw(), std::make_shared<Tensor>(tensor));
   }

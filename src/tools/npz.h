@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // NumPy's .npy and .npz files. Pickled arrays are refused; entries may be stored or deflated.
 //
-// Types NumPy lacks travel as raw bytes, one element each: bfloat16 as V2, float8 and int4/uint4 as V1. Strings are
-// unicode arrays (U).
+// Types NumPy lacks travel as raw bytes, one element each: bfloat16 as V2, the small floats and the integers below a
+// byte as V1. Strings are unicode arrays (U).
 #pragma once
 
 #include <map>

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <random>
@@ -120,6 +121,13 @@ TEST_F(NpzTest, TypesNumpyLacksTravelAsRawBytes) {
   EXPECT_TRUE(identical(as_dtype(read.at("n"), DType::i4, "n").value(), nibbles));
   EXPECT_FALSE(as_dtype(read.at("b"), DType::f32, "b").ok());
   EXPECT_FALSE(as_dtype(read.at("n"), DType::boolean, "n").ok());
+}
+
+TEST_F(NpzTest, BytesThatAreNoElementsAreRefused) {
+  const NumpyArray bytes{Tensor::of<uint8_t>({3}, std::array<uint8_t, 3>{1, 0xfe, 3}), true};
+  EXPECT_EQ(to_string(as_dtype(bytes, DType::i4, "x").value()), "i4[3] {1, -2, 3}");
+  EXPECT_EQ(as_dtype(bytes, DType::i2, "x").error().message, "x: element 2 is 0x03, which is no i2");
+  EXPECT_EQ(as_dtype(bytes, DType::u2, "x").error().message, "x: element 1 is 0xfe, which is no u2");
 }
 
 TEST_F(NpzTest, OnlyRawArraysChangeType) {

@@ -3,6 +3,7 @@
 
 import mjlib
 import numpy as np
+import pytest
 from conftest import model_of, normal
 from onnx import TensorProto, helper
 
@@ -59,6 +60,47 @@ def test_float8_travels_as_one_byte(bench):
     got = bench.run(bench.compile(model), {"x": np.array([1, -2, 448], np.float32)})["y"]
     assert got.dtype == np.dtype("V1")
     assert got.tobytes() == bytes([0x38, 0xC0, 0x7E])
+
+
+@pytest.mark.parametrize("kind, numbers, held", [
+    ("INT2", [-2, -1, 0, 1], [0xFE, 0xFF, 0, 1]),
+    ("UINT2", [0, 1, 2, 3], [0, 1, 2, 3]),
+    ("FLOAT8E4M3FNUZ", [1, -0.5, 240], [0x40, 0xB8, 0x7F]),
+    ("FLOAT8E5M2FNUZ", [1, -0.5, 57344], [0x40, 0xBC, 0x7F]),
+    ("FLOAT4E2M1", [0.5, -6, 3], [1, 15, 5]),
+    ("FLOAT8E8M0", [1, 0.5, 8], [127, 126, 130]),
+])
+def test_small_types_travel_one_a_byte(bench, kind, numbers, held):
+    kind, same = getattr(TensorProto, kind), helper.make_node("Identity", ["x"], ["z"])
+    graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT), same], "g",
+                              [helper.make_tensor_value_info("x", kind, ["N"])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"]),
+                               helper.make_tensor_value_info("z", kind, ["N"])])
+    engine = bench.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 25)], ir_version=11))
+    got = bench.run(engine, {"x": np.array(held, np.uint8).view("V1")})
+    np.testing.assert_array_equal(got["y"], numbers)
+    assert got["z"].dtype == np.dtype("V1")
+    assert got["z"].tobytes() == bytes(held)
+    if max(held) < 16 or kind == TensorProto.INT2:
+        done = bench.run(engine, {"x": np.array([0x47], np.uint8).view("V1")}, check=False)
+        assert done.returncode != 0 and "element 0 is 0x47" in done.stderr
+
+
+def test_numbers_as_strings(bench):
+    graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.STRING),
+                               helper.make_node("Cast", ["s"], ["z"], to=TensorProto.FLOAT)], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"]),
+                               helper.make_tensor_value_info("s", TensorProto.STRING, ["M"])],
+                              [helper.make_tensor_value_info("y", TensorProto.STRING, ["N"]),
+                               helper.make_tensor_value_info("z", TensorProto.FLOAT, ["M"])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    engine = bench.compile(model)
+    numbers, texts = np.array([1 / 3, 16777216, np.inf, -2], np.float32), np.array(["1.5", "-1E8", "INF", " 7 "])
+    got = bench.run(engine, {"x": numbers, "s": texts})
+    assert got["y"].tolist() == ["0.33333334", "16777216", "INF", "-2"]
+    np.testing.assert_array_equal(got["z"], np.array([1.5, -1e8, np.inf, 7], np.float32))
+    done = bench.run(engine, {"x": numbers, "s": np.array(["joule"])}, check=False)
+    assert done.returncode != 0 and '"joule" is no f32' in done.stderr
 
 
 def test_strings(bench):

@@ -184,13 +184,9 @@ Result<MeasurementsRecord> parse_measurements(std::span<const std::byte> bytes) 
 }
 
 bool valid_elements(DType dtype, std::span<const std::byte> bytes) {
-  const auto all = [&](auto&& valid) {
-    return std::all_of(bytes.begin(), bytes.end(), [&](std::byte b) { return valid(std::to_integer<uint8_t>(b)); });
-  };
-  if (dtype == DType::boolean) return all([](uint8_t b) { return b <= 1; });
-  if (dtype == DType::u4) return all([](uint8_t b) { return b <= 15; });
-  if (dtype == DType::i4) return all([](uint8_t b) { return b <= 7 || b >= 0xf8; });
-  return true;
+  if (bits(dtype) >= 8 && dtype != DType::boolean) return true;  // weights are large
+  return std::all_of(bytes.begin(), bytes.end(),
+                     [&](std::byte b) { return is_element(dtype, std::to_integer<uint8_t>(b)); });
 }
 
 }  // namespace mj

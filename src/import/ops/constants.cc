@@ -32,29 +32,17 @@ void import_constant(NodeImport& node) {
 
 namespace {
 
-// What would round to more than the largest number becomes NaN (e4m3, which has no infinity) or infinite. Bits are put
-// in, as numbers that are put together saturate again.
-void cast_without_saturating(NodeImport& node, DType to) {
-  const ValueId x = node.in(0), wide = node.emit(op("cast", {{0, "to", DType::f32}}), {x});
-  ValueId bits = node.emit(op("bit_cast", {{0, "to", DType::u8}}), {node.emit(op("cast", {{0, "to", to}}), {x})});
-  const auto limit = [&](double value) { return node.scalar(value, DType::f32); };
-  const auto put = [&](ValueId where, uint8_t value) {
-    bits = node.emit(op("where"), {where, node.constant(Tensor::scalar(value)), bits});
-  };
-  if (to == DType::f8e4m3) {  // 448 is the largest; 464, half-way to the next one, rounds to it
-    put(node.emit(op("greater"), {node.emit(op("abs"), {wide}), limit(464)}), 0x7f);
-  } else {  // 57344 is the largest; 61440, half-way to the next one, does not round to it
-    put(node.emit(op("greater_equal"), {wide, limit(61440)}), 0x7c);
-    put(node.emit(op("less_equal"), {wide, limit(-61440)}), 0xfc);
-  }
-  node.finish(op("bit_cast", {{0, "to", to}}), {bits});
-}
-
 void cast_to(NodeImport& node, DType to) {
-  const bool f8 = to == DType::f8e4m3 || to == DType::f8e5m2;
-  node.ignore("round_mode");  // of a type that we do not have
-  if (!node.flag("saturate", true) && f8) return cast_without_saturating(node, to);
-  node.finish(op("cast", {{0, "to", to}}), {node.in(0)});
+  // What concerns floats of a byte or less alone is left out elsewhere, so that equal casts are equal.
+  const bool from_strings = node.dtype(node.in(0)) == DType::string;
+  if (is_float(to) && bits(to) <= 8 && !from_strings) {
+    return node.finish(node.op("cast", {{0, "to", to}}), {node.in(0)});
+  }
+  node.ignore("saturate");
+  node.ignore("round_mode");
+  const bool strings = to == DType::string;
+  if (strings && from_strings) return node.output(0, node.in(0));
+  node.finish(op(strings || from_strings ? "cast_string" : "cast", {{0, "to", to}}), {node.in(0)});
 }
 
 }  // namespace

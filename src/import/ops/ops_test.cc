@@ -492,7 +492,11 @@ TEST(ops, what_newer_opsets_added) {
   EXPECT_EQ(imported(one_node(18, "LpPool", {{"x", {"N", 3, 4}}}, {{"kernel_shape", Integers{2}}, {"p", 3}})),
             "abs; pow; average_pool {kernel_shape=[2], count_include_pad=true}; mul; pow : f32[N,3,3]");
   const std::string cast = imported(one_node(19, "Cast", {{"x", {2}}}, {{"to", 17}, {"saturate", 0}}));
-  EXPECT_EQ(cast, "cast; cast {to=f8e4m3}; bit_cast {to=u8}; abs; greater; where; bit_cast {to=f8e4m3} : f8e4m3[2]");
+  EXPECT_EQ(cast, "cast {to=f8e4m3, saturate=false} : f8e4m3[2]");
+  EXPECT_EQ(imported(one_node(24, "Cast", {{"x", {2}}}, {{"to", 24}, {"round_mode", "down"}})),
+            "cast {to=f8e8m0, round_mode=\"down\"} : f8e8m0[2]");
+  EXPECT_EQ(imported(one_node(24, "Cast", {{"x", {2}}}, {{"to", 10}, {"round_mode", "down"}, {"saturate", 0}})),
+            "cast {to=f16} : f16[2]");
   GraphBuilder norm;
   norm.input("x", {"N", 4}).initializer(floats("s", {4}, {1, 1, 1, 1}));
   norm.node("LayerNormalization", {"x", "s"}, {"z", "y", "d"}).output("y").output("d").output("z");

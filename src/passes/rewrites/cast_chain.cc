@@ -10,9 +10,8 @@ namespace {
 // Bits of whole numbers that a type holds exactly, with its sign; for integers and booleans.
 int value_bits(DType dtype) {
   if (dtype == DType::boolean) return 1;
-  if (dtype == DType::i4 || dtype == DType::u4) return dtype == DType::i4 ? 3 : 4;
-  const int bits = static_cast<int>(8 * storage_bytes(dtype));
-  return is_signed(dtype) ? bits - 1 : bits;
+  const int n = static_cast<int>(bits(dtype));
+  return is_signed(dtype) ? n - 1 : n;
 }
 
 bool holds(DType wide, DType narrow) {
@@ -21,7 +20,12 @@ bool holds(DType wide, DType narrow) {
   if (is_integer(narrow) || narrow == DType::boolean) {
     const bool sign_fits = !(is_signed(narrow) && narrow != DType::boolean) || is_signed(wide);
     if (is_integer(wide)) return sign_fits && value_bits(narrow) <= value_bits(wide);
-    const int mantissa = wide == DType::f64 ? 53 : wide == DType::f32 ? 24 : wide == DType::f16 ? 11 : 3;
+    const int mantissa = wide == DType::f64      ? 53
+                         : wide == DType::f32    ? 24
+                         : wide == DType::f16    ? 11
+                         : wide == DType::f4e2m1 ? 2
+                         : wide == DType::f8e8m0 ? 0
+                                                 : 3;
     return value_bits(narrow) <= mantissa;
   }
   if (wide == DType::f64) return true;
@@ -35,7 +39,7 @@ Pass cast_chain() {
     const DType middle = graph.type(m["inner"]).dtype, from = graph.type(m["x"]).dtype;
     if (from == DType::string || middle == DType::string) return Outcome::no();
     if (!holds(middle, from)) return "the inner cast loses values";
-    return graph.add1(Cast{graph.type(m.root()).dtype}, {m["x"]});
+    return graph.add1(graph.producer(m.root())->op.as<Cast>(), {m["x"]});
   };
   return rewrite_pass("cast_chain", {{"cast", node("cast", {node("cast", {any("x")}).as("inner")}), apply}});
 }
