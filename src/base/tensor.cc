@@ -25,17 +25,27 @@ int64_t count(const std::vector<int64_t>& dims, int64_t element_bytes) {
 }  // namespace
 
 Tensor Tensor::zeros(DType dtype, std::vector<int64_t> dims) {
+  if (dtype != DType::string) {
+    Tensor tensor = unset(dtype, std::move(dims));
+    std::memset(tensor.mutable_, 0, static_cast<size_t>(tensor.bytes()));
+    return tensor;
+  }
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.size_ = count(dims, storage_bytes(dtype));
   tensor.dims_ = std::move(dims);
-  if (dtype == DType::string) {
-    tensor.strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(tensor.size_));
-    return tensor;
-  }
+  tensor.strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(tensor.size_));
+  return tensor;
+}
+
+Tensor Tensor::unset(DType dtype, std::vector<int64_t> dims) {
+  CHECK(dtype != DType::string, "strings have no bytes to leave unset");
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.size_ = count(dims, storage_bytes(dtype));
+  tensor.dims_ = std::move(dims);
   const auto bytes = static_cast<size_t>(tensor.bytes());
   void* memory = ::operator new(bytes ? bytes : 1, kAlign);
-  std::memset(memory, 0, bytes);
   tensor.owner_ = std::shared_ptr<void>(memory, [](void* p) { ::operator delete(p, kAlign); });
   tensor.data_ = tensor.mutable_ = memory;
   return tensor;

@@ -61,6 +61,8 @@ class Tensor {
 
   // Zeroed memory, aligned to 64 bytes. CHECKs that the size does not overflow: sizes from files are budgeted before.
   static Tensor zeros(DType dtype, std::vector<int64_t> dims);
+  // The same with contents that are anything, for who writes them all. Not of strings.
+  static Tensor unset(DType dtype, std::vector<int64_t> dims);
   // A view of memory that `owner` keeps alive (a mapped file, a message). `data` need not be aligned beyond its
   // element.
   static Tensor view(DType dtype, std::vector<int64_t> dims, const void* data, std::shared_ptr<const void> owner);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/program.h"
 
+#include <unordered_map>
+
+#include "engine/format/plan_verify.h"
+
 namespace mj {
 namespace {
 
@@ -57,6 +61,25 @@ std::string to_string(const Fallback& f) {
                      f.row, f.reason);
 }
 
+void Program::collect_sizes(const Plan& plan) {
+  std::unordered_map<Dim, int> places;
+  for (const PlanTensor& tensor : plan.tensors) {
+    std::vector<Size>& sizes = sizes_.emplace_back();
+    for (const Dim& dim : tensor.shape.value_or(Shape())) {
+      if (const std::optional<int64_t> value = dim.constant()) {
+        sizes.push_back({*value, -1});
+        continue;
+      }
+      const auto [place, is_new] = places.try_emplace(dim, static_cast<int>(symbolic_.size()));
+      if (is_new) {
+        const std::set<std::string> symbols = dim.symbols();
+        symbolic_.push_back({dim, {symbols.begin(), symbols.end()}});
+      }
+      sizes.push_back({0, place->second});
+    }
+  }
+}
+
 Result<std::shared_ptr<const Program>> Program::make(std::shared_ptr<const Plan> plan, Isa isa,
                                                      std::shared_ptr<const void> owner, const ProgramOptions& options) {
   auto program = std::make_shared<Program>();
@@ -68,6 +91,8 @@ Result<std::shared_ptr<const Program>> Program::make(std::shared_ptr<const Plan>
     }
     program->roots_.push_back(root);
   }
+  program->alike_ = alike_steps(*plan);
+  program->collect_sizes(*plan);
   for (const Step& step : plan->steps) {
     ProgramStep made;
     if (step.kind == Step::Kind::kernel) {

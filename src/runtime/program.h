@@ -48,12 +48,31 @@ class Program {
   const std::vector<Fallback>& fallbacks() const { return fallbacks_; }
   // The tensor whose memory `tensor` lives in, through all aliases.
   int root(int tensor) const { return roots_[static_cast<size_t>(tensor)]; }
+  // As alike_steps() says.
+  std::span<const int> alike() const { return alike_; }
+
+  // The dims of all tensors, each symbolic one but once: what planning for new shapes works out.
+  struct Size {
+    int64_t value = 0;
+    int symbolic = -1;  // instead: of symbolic_dims()
+  };
+  struct SymbolicDim {
+    Dim dim;
+    std::vector<std::string> symbols;
+  };
+  // Empty where the tensor's rank is unknown.
+  std::span<const Size> sizes(int tensor) const { return sizes_[static_cast<size_t>(tensor)]; }
+  std::span<const SymbolicDim> symbolic_dims() const { return symbolic_; }
 
  private:
+  void collect_sizes(const Plan& plan);
+
   std::shared_ptr<const Plan> plan_;
   std::shared_ptr<const void> owner_;
   std::vector<ProgramStep> steps_;
-  std::vector<int> roots_;
+  std::vector<int> roots_, alike_;
+  std::vector<std::vector<Size>> sizes_;
+  std::vector<SymbolicDim> symbolic_;
   std::vector<Fallback> fallbacks_;
 };
 

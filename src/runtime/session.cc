@@ -20,11 +20,12 @@ void default_release(void*, void* memory) { ::operator delete(memory, kArenaAlig
 std::vector<int64_t> dims_of(const TensorRef& ref) { return {ref.dims.begin(), ref.dims.end()}; }
 
 // Sizes that only running tells may be anything; memory that cannot be had is the request's fault.
-Result<Tensor> zeros(const PlanTensor& tensor, std::vector<int64_t> dims) {
+Result<Tensor> allocate(const PlanTensor& tensor, std::vector<int64_t> dims) {
   Result<int64_t> bytes = tensor_bytes(tensor.dtype, dims);
   if (!bytes.ok()) return bytes.error().in(fmt::format("tensor '{}'", tensor.name));
   if (*bytes > kMaxEvaluateBytes) return model_error("tensor '{}': {} bytes for these inputs", tensor.name, *bytes);
-  return Tensor::zeros(tensor.dtype, std::move(dims));
+  return tensor.dtype == DType::string ? Tensor::zeros(tensor.dtype, std::move(dims))
+                                       : Tensor::unset(tensor.dtype, std::move(dims));
 }
 
 // A view of the caller's memory.
@@ -125,7 +126,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
     const bool fits =
         outputs[i].writable() && outputs[i].dtype() == plan.tensors[id].dtype && outputs[i].dims() == layout->dims[id];
     if (!fits) {
-      MJ_ASSIGN(outputs[i], zeros(plan.tensors[id], layout->dims[id]));
+      MJ_ASSIGN(outputs[i], allocate(plan.tensors[id], layout->dims[id]));
     }
     buffers[root] = outputs[i].mutable_raw();
   }
@@ -180,7 +181,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
       continue;
     }
     const bool fits = outputs[i].writable() && outputs[i].dtype() == ref.dtype && outputs[i].dims() == dims_of(ref);
-    if (!fits) outputs[i] = Tensor::zeros(ref.dtype, dims_of(ref));
+    if (!fits) outputs[i] = Tensor::unset(ref.dtype, dims_of(ref));
     if (outputs[i].bytes()) std::memcpy(outputs[i].mutable_raw(), ref.data, static_cast<size_t>(outputs[i].bytes()));
   }
   return {};
@@ -239,7 +240,7 @@ Result<TensorRef> Session::input(int tensor, Frame& frame) {
   if (frame.refs[at].present()) return frame.refs[at];
   const PlanTensor& plan = program_->plan().tensors[at];
   CHECK(plan.kind == PlanTensor::Kind::alias, "tensor '{}' is read before it is made", plan.name);
-  if (!plan.type().is_tensor()) {
+  if (!plan.is_tensor()) {
     MJ_ASSIGN(const TensorRef root, input(program_->root(tensor), frame));
     place_on_heap(at, *root.value, frame);
     return frame.refs[at];
@@ -284,7 +285,7 @@ Result<std::optional<TensorRef>> Session::output(int tensor, Frame& frame) {
   Result<std::vector<int64_t>> dims = frame.layout.late[at] ? evaluate(*plan.shape, frame.symbols)
                                                             : Result<std::vector<int64_t>>(frame.layout.dims[at]);
   if (!dims.ok()) return std::optional<TensorRef>();
-  MJ_ASSIGN(frame.heap[at], zeros(plan, std::move(dims).value()));
+  MJ_ASSIGN(frame.heap[at], allocate(plan, std::move(dims).value()));
   frame.refs[at] = {frame.heap[at].mutable_raw(), frame.heap[at].dims(), plan.dtype};
   return std::optional(frame.refs[at]);
 }
@@ -315,7 +316,7 @@ Result<void> Session::run_kernel(size_t index, Frame& frame) {
     // What make_layout() has checked for the other steps: the kernel writes no more than its outputs hold.
     MJ_TRY(verify_dims(program_->plan(), step,
                        [&](int id) { return std::optional(frame.refs[static_cast<size_t>(id)].dims); }));
-    late_workspace = Tensor::zeros(DType::u8, {kernel.workspace_bytes(inputs, outputs, pool_.threads())});
+    late_workspace = Tensor::unset(DType::u8, {kernel.workspace_bytes(inputs, outputs, pool_.threads())});
     workspace = std::as_writable_bytes(late_workspace.mutable_data<uint8_t>());
   }
   return kernel.run({inputs, outputs, frame.symbols, workspace, pool_});
@@ -378,7 +379,7 @@ Result<void> Session::store_late(const Step& step, std::vector<Tensor> results, 
     if (!absent && results[i].dtype() != tensor.dtype) {
       return model_error("'{}': got {}, expected {}", tensor.name, name(results[i].dtype()), to_string(tensor.type()));
     }
-    if (tensor.shape && tensor.type().is_tensor()) {
+    if (tensor.shape && tensor.is_tensor()) {
       MJ_TRY(bind_shape(*tensor.shape, results[i].dims(), fmt::format("'{}'", tensor.name), frame.symbols));
     }
     const TensorRef planned = frame.refs[at];

@@ -194,6 +194,36 @@ TEST(EngineFile, DimsOfARunAreChecked) {
   EXPECT_TRUE(verify_dims(plan, dims, late).ok());
 }
 
+TEST(EngineFile, StepsThatComputeTheSameAreVerifiedOnce) {
+  const Shape shape = {Dim::symbol("N"), Dim(3)};
+  Plan plan;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    plan.tensors.push_back({name, PlanTensor::Kind::temporary, DType::f32, shape, kNoTensor, {}});
+  }
+  plan.tensors[0].kind = PlanTensor::Kind::input;
+  plan.inputs = {0};
+  const auto step = [&](const char* op_name, int in, int out) {
+    Step made;
+    made.inputs = {in};
+    made.outputs = {out};
+    made.problem.op = op(op_name);
+    made.problem.anchor_inputs = 1;
+    made.problem.inputs = made.problem.outputs = {{DType::f32, shape, false, Type::Kind::tensor}};
+    return made;
+  };
+  plan.steps = {step("neg", 0, 1), step("exp", 1, 2), step("neg", 2, 3)};
+  const std::vector<int> alike = alike_steps(plan);
+  EXPECT_EQ(alike, (std::vector<int>{0, 1, 0}));
+  std::vector<std::vector<int64_t>> dims(4, {2, 3});
+  const std::vector<bool> known(4, false);
+  EXPECT_TRUE(verify_dims(plan, dims, known, alike).ok());
+  dims[3] = {3, 3};  // a step that is like another is looked at all the same where its dims are others
+  EXPECT_FALSE(verify_dims(plan, dims, known, alike).ok());
+  // What a constant holds may decide.
+  plan.tensors[0].kind = plan.tensors[2].kind = PlanTensor::Kind::constant;
+  EXPECT_EQ(alike_steps(plan), (std::vector<int>{0, 1, 2}));
+}
+
 TEST(EngineFile, BranchesNestedTooDeepAreRefused) {
   Plan plan;
   plan.tensors = {{"c", PlanTensor::Kind::input, DType::boolean, Shape{}, kNoTensor, {}}};

@@ -39,7 +39,8 @@ struct PlanTensor {
   Type::Kind form = Type::Kind::tensor;  // of the value; constants are tensors
 
   Type type() const { return {form, dtype, shape}; }
-  bool boxed() const { return type().boxed(); }  // lives on the heap
+  bool is_tensor() const { return form == Type::Kind::tensor; }
+  bool boxed() const { return !is_tensor() || dtype == DType::string; }  // lives on the heap
   bool operator==(const PlanTensor& other) const;
 };
 

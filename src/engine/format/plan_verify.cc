@@ -207,7 +207,8 @@ class PlanVerifier {
       MJ_TRY(check_operand(problem.outputs[i], step.outputs[i]));
       outputs[i] = at(step.outputs[i]).type();
     }
-    return verify(problem, inputs, outputs);
+    MJ_TRY(verify(problem));
+    return verify_types(problem, inputs, outputs);
   }
 
   Result<void> check_operand(const Operand& operand, int id) const {

@@ -25,7 +25,11 @@ Result<void> verify(const Plan& plan);
 // For the dims of one run, of each tensor: an alias has the size of its source, and a kernel's outputs have the dims
 // that its operator and body give for its inputs. Kernels write what their operator says, so this is what keeps them
 // inside their memory. Those of late tensors are not known yet: a step that reads one waits until it runs.
-Result<void> verify_dims(const Plan& plan, std::span<const std::vector<int64_t>> dims, const std::vector<bool>& late);
+// `alike`: of alike_steps(), or empty; a step like an earlier one of the same dims is not looked at again.
+Result<void> verify_dims(const Plan& plan, std::span<const std::vector<int64_t>> dims, const std::vector<bool>& late,
+                         std::span<const int> alike = {});
+// For each step, the first one that computes the same, given inputs of the same dims; at most itself. Layers repeat.
+std::vector<int> alike_steps(const Plan& plan);
 // The same for one kernel step by the time it runs.
 using KnownDims = FunctionRef<std::optional<std::span<const int64_t>>(int tensor)>;
 Result<void> verify_dims(const Plan& plan, const Step& step, KnownDims dims);

@@ -94,8 +94,12 @@ Result<void> check_result(const Type& given, const Type& wanted, size_t output) 
 
 }  // namespace
 
-Result<void> verify(const Problem& problem, std::span<const ValueInfo> inputs, std::span<const Type> outputs) {
+Result<void> verify(const Problem& problem) {
   MJ_TRY(check_split(problem));
+  return problem.epilogue.results.empty() ? Result<void>() : check_body(problem.epilogue);
+}
+
+Result<void> verify_types(const Problem& problem, std::span<const ValueInfo> inputs, std::span<const Type> outputs) {
   const auto anchor_inputs = static_cast<size_t>(problem.anchor_inputs);
   const bool has_body = !problem.epilogue.results.empty();
   std::vector<Type> results;
@@ -106,7 +110,6 @@ Result<void> verify(const Problem& problem, std::span<const ValueInfo> inputs, s
     if (has_body) anchor = results[0];
   }
   if (has_body) {
-    MJ_TRY(check_body(problem.epilogue));
     MJ_ASSIGN(const std::optional<Shape> shape, body_shape(problem, inputs.subspan(anchor_inputs), anchor));
     results.clear();
     for (int value : problem.epilogue.results) {

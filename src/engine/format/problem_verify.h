@@ -10,8 +10,10 @@
 
 namespace mj {
 
+// What holds whatever the shapes: its inputs belong to its operator or its body, and the body computes.
+Result<void> verify(const Problem& problem);
 // `inputs` is what is known of each input's tensor; `outputs` what its plan says of each output (absent if unwanted).
-// Operator and body must take the one and give the other.
-Result<void> verify(const Problem& problem, std::span<const ValueInfo> inputs, std::span<const Type> outputs);
+// Operator and body must take the one and give the other. The problem has passed verify().
+Result<void> verify_types(const Problem& problem, std::span<const ValueInfo> inputs, std::span<const Type> outputs);
 
 }  // namespace mj
