@@ -47,7 +47,7 @@ struct TensorRef {
 
 struct RunArgs {
   std::span<const TensorRef> inputs;   // in the order of problem.inputs
-  std::span<const TensorRef> outputs;  // allocated; may share memory with nothing else
+  std::span<const TensorRef> outputs;  // allocated; may share memory with nothing else but what in_place() allows
   const Bindings& symbols;             // values of the plan's symbols
   std::span<std::byte> workspace;      // at least workspace_bytes(), aligned to 64, contents undefined
   ThreadPool& pool;
@@ -62,6 +62,12 @@ class Kernel {
                                   int threads) const {
     (void)inputs, (void)outputs, (void)threads;
     return 0;
+  }
+  // May output `output` lie in the memory of input `input`, if both have the same dims and element type? Only where
+  // each element is read for the last time before its successor is written, whoever works on the others meanwhile.
+  virtual bool in_place(size_t input, size_t output) const {
+    (void)input, (void)output;
+    return false;
   }
   // Errors are the request's fault (an index out of range); everything else was refused at build time.
   // Deterministic: bitwise the same answer for the same inputs, whatever the thread count.

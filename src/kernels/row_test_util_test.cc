@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 
 #include "kernels/onednn/run_module.h"
+#include "ops/sequences.h"
 
 namespace mj {
 namespace {
@@ -58,6 +61,26 @@ Target target_of(Isa isa) {
   return target;
 }
 
+// Fails unless the kernel gives `want` also where each output lies in the memory of an input that it allows.
+void expect_same_in_place(const Kernel& kernel, const RowCase& c, const RunArgs& args,
+                          const std::vector<Tensor>& want) {
+  for (size_t i = 0; i < args.inputs.size(); ++i) {
+    for (size_t o = 0; o < args.outputs.size(); ++o) {
+      const TensorRef &in = args.inputs[i], &out = args.outputs[o];
+      if (!in.present() || in.dtype != out.dtype || !std::ranges::equal(in.dims, out.dims)) continue;
+      if (!kernel.in_place(i, o)) continue;
+      Tensor shared = Tensor::zeros(in.dtype, c.inputs[i].dims());
+      if (shared.bytes()) std::memcpy(shared.mutable_raw(), in.data, static_cast<size_t>(shared.bytes()));
+      std::vector<TensorRef> inputs(args.inputs.begin(), args.inputs.end());
+      std::vector<TensorRef> outputs(args.outputs.begin(), args.outputs.end());
+      inputs[i].data = outputs[o].data = shared.mutable_raw();
+      const Result<void> done = kernel.run({inputs, outputs, args.symbols, args.workspace, args.pool});
+      ASSERT_TRUE(done.ok()) << done.error().message;
+      EXPECT_TRUE(identical(shared, want[o])) << "differs in place: " << to_string(c.problem);
+    }
+  }
+}
+
 // Packs, makes and runs; an error is the run's. An empty config is the row's first.
 Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, Isa isa, int threads,
                                     std::string config = "") {
@@ -79,6 +102,9 @@ Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, I
   for (const Operand& o : c.problem.outputs) {
     MJ_ASSIGN(std::vector<int64_t> dims, evaluate(o.shape, {}));
     outputs.push_back(Tensor::zeros(o.dtype, std::move(dims)));
+    if (outputs.back().bytes()) {  // as anything that lay there before
+      std::memset(outputs.back().mutable_raw(), 0xFF, static_cast<size_t>(outputs.back().bytes()));
+    }
   }
   const std::vector<TensorRef> output_refs = refs(outputs);
   ThreadPool pool(threads);
@@ -87,11 +113,13 @@ Result<std::vector<Tensor>> try_row(const std::string& name, const RowCase& c, I
   const std::span<uint8_t> space = workspace.mutable_data<uint8_t>();
   std::fill(space.begin(), space.end(), uint8_t{0xFF});  // NaNs, for whoever reads what it did not write
   const Bindings symbols;
-  MJ_TRY(kernel->run({input_refs,
-                      output_refs,
-                      symbols,
-                      {reinterpret_cast<std::byte*>(space.data()), static_cast<size_t>(bytes)},
-                      pool}));
+  const RunArgs args{
+      input_refs, output_refs, symbols, {reinterpret_cast<std::byte*>(space.data()), static_cast<size_t>(bytes)}, pool};
+  MJ_TRY(kernel->run(args));
+  std::vector<Tensor> first;
+  for (const Tensor& output : outputs) first.push_back(copied(output));
+  expect_same_in_place(*kernel, c, args, first);
+  outputs = std::move(first);
   for (size_t i = static_cast<size_t>(bytes); i < space.size(); ++i) EXPECT_EQ(space[i], 0xFF) << "workspace overrun";
   return outputs;
 }

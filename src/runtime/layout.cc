@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "engine/format/plan_verify.h"
+#include "runtime/placement.h"
 
 namespace mj {
 namespace {
@@ -15,49 +16,6 @@ namespace {
 constexpr int64_t kMostBytes = int64_t{1} << 47;
 
 int64_t align_up(int64_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
-
-// A stretch of memory that is needed from step `first` to step `last`.
-struct Block {
-  int64_t bytes;
-  int first, last;
-  int64_t offset = 0;
-};
-
-// Greedy by size: the largest first, each at the lowest offset that is free all through its life.
-// Within a few percent of the largest live set on the networks we know; printed by `inspect`.
-int64_t place(std::vector<Block>& blocks) {
-  std::vector<size_t> order(blocks.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
-  std::vector<const Block*> placed;  // by offset
-  int64_t end = 0;
-  for (size_t i : order) {
-    Block& block = blocks[i];
-    int64_t at = 0;
-    for (const Block* other : placed) {
-      if (other->last < block.first || block.last < other->first) continue;
-      if (at + block.bytes <= other->offset) break;
-      at = std::max(at, other->offset + other->bytes);
-    }
-    block.offset = at;
-    end = std::max(end, at + block.bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), &block,
-                                   [](const Block* a, const Block* b) { return a->offset < b->offset; }),
-                  &block);
-  }
-  return end;
-}
-
-int64_t largest_live(const std::vector<Block>& blocks, size_t steps) {
-  std::vector<int64_t> change(steps + 1, 0);
-  for (const Block& block : blocks) {
-    change[static_cast<size_t>(block.first)] += block.bytes;
-    change[static_cast<size_t>(block.last) + 1] -= block.bytes;
-  }
-  int64_t live = 0, most = 0;
-  for (int64_t delta : change) most = std::max(most, live += delta);
-  return most;
-}
 
 std::vector<TensorRef> refs_of(const std::vector<int>& ids, const Plan& plan, const Layout& layout) {
   std::vector<TensorRef> refs;
@@ -71,9 +29,61 @@ std::vector<TensorRef> refs_of(const std::vector<int>& ids, const Plan& plan, co
   return refs;
 }
 
+// What each symbolic dim of the program is for these symbols; nothing while a symbol is missing.
+std::vector<std::optional<Result<int64_t>>> evaluate_dims(const Program& program, const Bindings& symbols) {
+  std::vector<std::optional<Result<int64_t>>> values;
+  for (const Program::SymbolicDim& each : program.symbolic_dims()) {
+    const bool known = std::all_of(each.symbols.begin(), each.symbols.end(),
+                                   [&](const std::string& symbol) { return symbols.contains(symbol); });
+    values.emplace_back();
+    if (known) values.back() = each.dim.evaluate(symbols);
+  }
+  return values;
+}
+
 bool any_late(const std::vector<int>& ids, const Layout& layout) {
   return std::any_of(ids.begin(), ids.end(),
                      [&](int id) { return id != kNoTensor && layout.late[static_cast<size_t>(id)]; });
+}
+
+// For each tensor the root in whose memory it lies: its own, or that of an input of its step that nobody reads any more
+// and where the kernel may write it.
+std::vector<int> hosts(const Program& program, const Layout& layout, const std::vector<int>& last) {
+  const Plan& plan = program.plan();
+  std::vector<int> host(plan.tensors.size());
+  for (size_t i = 0; i < host.size(); ++i) host[i] = static_cast<int>(i);
+  const auto in_arena = [&](int id) { return layout.offset[static_cast<size_t>(id)] >= 0; };
+  const auto same_type = [&](int a, int b) {
+    return plan.tensors[static_cast<size_t>(a)].dtype == plan.tensors[static_cast<size_t>(b)].dtype &&
+           layout.dims[static_cast<size_t>(a)] == layout.dims[static_cast<size_t>(b)];
+  };
+  for (size_t s = 0; s < plan.steps.size(); ++s) {
+    const Step& step = plan.steps[s];
+    if (step.kind != Step::Kind::kernel || any_late(step.inputs, layout)) continue;
+    const Kernel& kernel = *program.step(s).kernel;
+    std::vector<int> taken;
+    for (size_t o = 0; o < step.outputs.size(); ++o) {
+      const int out = step.outputs[o];
+      if (out == kNoTensor || !in_arena(out)) continue;
+      for (int in : step.inputs) {
+        const int root = in == kNoTensor ? kNoTensor : program.root(in);
+        if (root == kNoTensor || !in_arena(root) || last[static_cast<size_t>(root)] != static_cast<int>(s)) continue;
+        if (std::find(taken.begin(), taken.end(), root) != taken.end()) continue;
+        // However often it is read, under whatever shape: each time the kernel must allow it.
+        bool allowed = true;
+        for (size_t i = 0; i < step.inputs.size() && allowed; ++i) {
+          const int id = step.inputs[i];
+          if (id == kNoTensor || program.root(id) != root) continue;
+          allowed = same_type(id, out) && kernel.in_place(i, o);
+        }
+        if (!allowed) continue;
+        taken.push_back(root);
+        host[static_cast<size_t>(out)] = host[static_cast<size_t>(root)];
+        break;
+      }
+    }
+  }
+  return host;
 }
 
 }  // namespace
@@ -115,10 +125,11 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   for (size_t i = 0; i < plan.inputs.size(); ++i) {
     const PlanTensor& input = plan.tensors[static_cast<size_t>(plan.inputs[i])];
     layout.dims[static_cast<size_t>(plan.inputs[i])] = input_dims[i];
-    layout.late[static_cast<size_t>(plan.inputs[i])] = !input.type().is_tensor();
-    if (input.shape && input.type().is_tensor())
+    layout.late[static_cast<size_t>(plan.inputs[i])] = !input.is_tensor();
+    if (input.shape && input.is_tensor())
       MJ_TRY(bind_shape(*input.shape, input_dims[i], fmt::format("input '{}'", input.name), layout.symbols));
   }
+  const auto values = evaluate_dims(program, layout.symbols);
   std::vector<bool> is_input(tensors, false);
   for (int id : plan.inputs) is_input[static_cast<size_t>(id)] = true;
   for (size_t i = 0; i < tensors; ++i) {
@@ -128,18 +139,20 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       layout.dims[i] = tensor.constant.dims();
       continue;
     }
+    const std::span<const Program::Size> sizes = program.sizes(static_cast<int>(i));
     const bool known =
-        tensor.shape && tensor.type().is_tensor() &&
-        std::all_of(tensor.shape->begin(), tensor.shape->end(), [&](const Dim& dim) {
-          const std::set<std::string> symbols = dim.symbols();
-          return std::all_of(symbols.begin(), symbols.end(), [&](const auto& s) { return layout.symbols.contains(s); });
+        tensor.shape && tensor.is_tensor() && std::all_of(sizes.begin(), sizes.end(), [&](const Program::Size& size) {
+          return size.symbolic < 0 || values[static_cast<size_t>(size.symbolic)];
         });
     layout.late[i] = !known;
     if (!known) continue;
-    for (const Dim& dim : *tensor.shape) {
-      Result<int64_t> size = dim.evaluate(layout.symbols);
+    for (size_t d = 0; d < sizes.size(); ++d) {
+      const Result<int64_t> size =
+          sizes[d].symbolic < 0 ? sizes[d].value : *values[static_cast<size_t>(sizes[d].symbolic)];
       if (!size.ok()) return size.error().in(fmt::format("tensor '{}'", tensor.name));
-      if (*size < 0) return model_error("tensor '{}': dimension {} is {} for these inputs", tensor.name, dim, *size);
+      if (*size < 0) {
+        return model_error("tensor '{}': dimension {} is {} for these inputs", tensor.name, (*tensor.shape)[d], *size);
+      }
       layout.dims[i].push_back(*size);
     }
     Result<int64_t> bytes = tensor_bytes(tensor.dtype, layout.dims[i]);
@@ -150,7 +163,7 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   }
 
   // Kernels write what their operator says; this keeps them inside the memory that the plan gives them.
-  MJ_TRY(verify_dims(plan, layout.dims, layout.late));
+  MJ_TRY(verify_dims(plan, layout.dims, layout.late, program.alike()));
 
   // Lives: from the step that makes a root to the last step that reads it or any alias of it.
   constexpr int kNever = -1;
@@ -171,8 +184,7 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   std::vector<bool> is_output(tensors, false);
   for (int id : plan.outputs) is_output[static_cast<size_t>(program.root(id))] = true;
 
-  std::vector<Block> blocks;
-  std::vector<int64_t*> destination;
+  constexpr int64_t kInArena = 0;  // until it has its place
   for (size_t i = 0; i < tensors; ++i) {
     if (plan.tensors[i].kind != PlanTensor::Kind::temporary || first[i] == kNever) continue;
     const bool by_sub_plan = !plan.steps[static_cast<size_t>(first[i])].branches.empty();
@@ -182,21 +194,33 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
         layout.release[static_cast<size_t>(last[i])].push_back(static_cast<int>(i));
       continue;
     }
-    if (is_output[i]) {
-      layout.offset[i] = Layout::kOutput;
-      continue;
-    }
-    blocks.push_back({align_up(*tensor_bytes(plan.tensors[i].dtype, layout.dims[i])), first[i], last[i]});
-    destination.push_back(&layout.offset[i]);
+    layout.offset[i] = is_output[i] ? Layout::kOutput : kInArena;
   }
+  const std::vector<int> host = hosts(program, layout, last);
+
+  std::vector<Block> blocks;
+  std::vector<int> block_of(tensors, -1);
+  for (size_t i = 0; i < tensors; ++i) {
+    if (layout.offset[i] != kInArena) continue;
+    int& block = block_of[static_cast<size_t>(host[i])];
+    if (block < 0) {
+      block = static_cast<int>(blocks.size());
+      blocks.push_back({align_up(*tensor_bytes(plan.tensors[i].dtype, layout.dims[i])), first[i], last[i]});
+    }
+    block_of[i] = block;
+    Block& lives = blocks[static_cast<size_t>(block)];
+    lives.first = std::min(lives.first, first[i]);
+    lives.last = std::max(lives.last, last[i]);
+  }
+  std::vector<std::pair<size_t, int>> workspaces;  // step, block
   for (size_t s = 0; s < steps; ++s) {
     const Step& step = plan.steps[s];
     if (step.kind != Step::Kind::kernel || any_late(step.inputs, layout) || any_late(step.outputs, layout)) continue;
     layout.workspace_bytes[s] = program.step(s).kernel->workspace_bytes(
         refs_of(step.inputs, plan, layout), refs_of(step.outputs, plan, layout), options.threads);
     if (layout.workspace_bytes[s] == 0) continue;
+    workspaces.emplace_back(s, static_cast<int>(blocks.size()));
     blocks.push_back({align_up(layout.workspace_bytes[s]), static_cast<int>(s), static_cast<int>(s)});
-    destination.push_back(&layout.workspace_offset[s]);
   }
   int64_t sum = 0;
   for (const Block& block : blocks) {
@@ -204,9 +228,13 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
       return model_error("these inputs need more memory than any machine has");
     }
   }
-  layout.arena_bytes = place(blocks);
   layout.largest_live_bytes = largest_live(blocks, steps + 1);
-  for (size_t i = 0; i < blocks.size(); ++i) *destination[i] = blocks[i].offset;
+  layout.arena_bytes = place(blocks, layout.largest_live_bytes);
+  const auto offset = [&](int block) { return blocks[static_cast<size_t>(block)].offset; };
+  for (size_t i = 0; i < tensors; ++i) {
+    if (block_of[i] >= 0) layout.offset[i] = offset(block_of[i]);
+  }
+  for (const auto& [step, block] : workspaces) layout.workspace_offset[step] = offset(block);
   if (options.memory_limit && layout.arena_bytes > options.memory_limit) {
     return error(ErrorCode::environment, "these shapes need {} bytes of memory, the limit is {}", layout.arena_bytes,
                  options.memory_limit);

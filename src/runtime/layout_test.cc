@@ -32,6 +32,15 @@ Plan random_plan(std::minstd_rand& random) {
   return b.finish(outputs);
 }
 
+// The same plan by rows that write in place.
+Plan by_tiles(Plan plan) {
+  for (Step& step : plan.steps) {
+    step.choice.row = "pointwise_f32";
+    step.choice.version = 1;
+  }
+  return plan;
+}
+
 struct Live {
   size_t first, last;  // steps
   int64_t begin, end;  // bytes
@@ -84,7 +93,8 @@ TEST(Layout, RunsTheSameWithAndWithoutReuse) {
   std::minstd_rand random(2);
   ThreadPool pool(1);
   for (int round = 0; round < 50; ++round) {
-    const auto program = program_of(random_plan(random));
+    const Plan plan = random_plan(random);
+    const auto program = program_of(round % 2 ? by_tiles(plan) : plan);
     std::vector<Tensor> inputs;
     for (int64_t size : {3, 64, 100, 1000}) {
       inputs.push_back(Tensor::zeros(DType::f32, {size}));
@@ -99,6 +109,31 @@ TEST(Layout, RunsTheSameWithAndWithoutReuse) {
     }
     for (size_t k = 0; k < outputs[0].size(); ++k) EXPECT_TRUE(identical(outputs[0][k], outputs[1][k]));
   }
+}
+
+TEST(Layout, AStepWritesWhereAnInputLiesThatNobodyReadsAnyMore) {
+  PlanBuilder b;
+  const int x = b.input("x", {Dim(8), Dim(64)}), row = b.input("row", {Dim(64)});
+  const int a = b.map("neg", {x});
+  const int twice = b.map("add", {a, a});                                   // where a lies
+  const int kept = b.map("mul", {b.alias(twice, {Dim(8), Dim(64)}), row});  // where twice lies, under another name
+  const int scale = b.map("neg", {row});
+  const int other = b.map("add", {kept, scale});  // scale is smaller, kept is read once more
+  const int last = b.map("sub", {kept, other});
+  const Plan plan = b.finish({b.map("neg", {last})});
+  const Dims dims = {{8, 64}, {64}};
+  const auto program = program_of(by_tiles(plan));
+  const Layout layout = make_layout(*program, dims, {}, {}).value();
+  const auto offset = [&](int id) { return layout.offset[static_cast<size_t>(id)]; };
+  EXPECT_EQ(offset(a), offset(twice));
+  EXPECT_EQ(offset(twice), offset(kept));
+  EXPECT_NE(offset(kept), offset(other));
+  EXPECT_NE(offset(scale), offset(other));
+  EXPECT_EQ(offset(last), offset(kept));
+  EXPECT_EQ(layout.largest_live_bytes, 4 * (2 * 8 * 64 + 64));
+  EXPECT_EQ(layout.arena_bytes, layout.largest_live_bytes);
+  // The reference row promises nothing.
+  EXPECT_GT(make_layout(*program_of(plan), dims, {}, {})->largest_live_bytes, layout.largest_live_bytes);
 }
 
 TEST(Layout, AnAliasKeepsItsRootAlive) {

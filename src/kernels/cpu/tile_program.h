@@ -33,7 +33,8 @@ class TileProgram {
   double operations() const { return operations_; }
 
   // results[r][i] = body(params[0][i], ...) for i in [0, n), n <= kTile. params that are not read may be null.
-  // results[r] may be params[0] for one r; otherwise nothing overlaps. scratch holds scratch_floats().
+  // results[r] may be params[0] for one r, and an only result any of the params; otherwise nothing overlaps. scratch
+  // holds scratch_floats().
   void run(const float* const* params, float* const* results, int64_t n, float* scratch) const;
 
  private:

@@ -29,6 +29,8 @@ class RowNorm final : public Kernel {
     has_bias_ = problem.anchor_inputs > 2 && problem.inputs[2].dtype != DType::none;
   }
 
+  bool in_place(size_t input, size_t output) const override { return input == 0 && output == 0; }
+
   Result<void> run(const RunArgs& args) const override {
     const TensorRef& in = args.inputs[0];
     const int64_t size = in.size();

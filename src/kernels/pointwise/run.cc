@@ -11,6 +11,9 @@ class PointwiseF32 final : public Kernel {
  public:
   PointwiseF32(const Problem& problem, Isa isa) : program_(pointwise_body(problem), isa) {}
 
+  // As TileProgram::run() promises.
+  bool in_place(size_t input, size_t) const override { return program_.results() == 1 || input == 0; }
+
   Result<void> run(const RunArgs& args) const override {
     const auto binding = cpu::TileBinding::bind(program_, args.outputs[0].dims, args.inputs, args.outputs, false);
     if (!binding.ok()) return binding.error().in("pointwise");

@@ -19,6 +19,9 @@ class SoftmaxF32 final : public Kernel {
         axis_(axis_of(problem.op)),
         epilogue_(problem, isa, cpu::EpilogueFields::none) {}
 
+  // Of a logarithm the inputs are read once more when the exponentials have been written.
+  bool in_place(size_t input, size_t output) const override { return !log_ && input == 0 && output == 0; }
+
   Result<void> run(const RunArgs& args) const override {
     const AxisView view = AxisView::of(args.inputs[0].dims, axis_);
     const float* x = args.inputs[0].as<const float>();
