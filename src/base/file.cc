@@ -93,7 +93,8 @@ std::string folder_of(const std::string& path) {
 }
 
 // Linux keeps what one call writes as one folio of up to 2 MiB, and from 6.18 a fault maps a folio whole: who then maps
-// the file and reads a few rows of a table would hold all of it.
+// the file and reads a few rows of a table would hold all of it. Reading a mapped file through makes folios as large;
+// expect() has it read page by page.
 constexpr size_t kWriteBytes = 64 << 10;
 
 Result<void> write_all(int fd, std::span<const std::byte> bytes, const std::string& path) {
@@ -159,6 +160,17 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open_beneath(const std::st
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void MappedFile::expect(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t end = static_cast<size_t>(part.data() - bytes_.data()) + part.size();
+  // One call reads no more ahead than the device's setting, of which 128 KiB is the usual one.
+  constexpr size_t kAhead = 128 << 10;
+  for (size_t at = static_cast<size_t>(part.data() - bytes_.data()) / page * page; at < end; at += kAhead) {
+    madvise(const_cast<std::byte*>(bytes_.data()) + at, std::min(kAhead, end - at), MADV_WILLNEED);
+  }
 }
 
 void MappedFile::forget(std::span<const std::byte> part) const {

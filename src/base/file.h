@@ -33,6 +33,8 @@ class MappedFile {
 
   int64_t size() const { return static_cast<int64_t>(bytes_.size()); }
   std::span<const std::byte> bytes() const { return bytes_; }
+  // Begins to read `part`, a piece of bytes(), from the disk where it is not in the page cache. Without waiting.
+  void expect(std::span<const std::byte> part) const;
   // Takes the pages of `part`, a piece of bytes(), out of this process's memory; reading them again fetches them from
   // the file.
   void forget(std::span<const std::byte> part) const;

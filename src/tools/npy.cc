@@ -203,10 +203,9 @@ std::string npy_header(const Tensor& tensor) {
   return header + dict;
 }
 
-std::vector<std::byte> npy_elements(const Tensor& tensor) {
+NpyElements npy_elements(const Tensor& tensor) {
   if (tensor.dtype() != DType::string) {
-    const auto* begin = static_cast<const std::byte*>(tensor.raw());
-    return {begin, begin + tensor.bytes()};
+    return {{}, {static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes())}};
   }
   const std::string descr = descr_of(tensor);
   const auto width = static_cast<size_t>(parse_int64(descr.substr(2)).value_or(1));
@@ -215,7 +214,8 @@ std::vector<std::byte> npy_elements(const Tensor& tensor) {
     const std::vector<uint32_t> points = code_points(tensor.string_data()[i]);
     if (!points.empty()) std::memcpy(&out[i * width * 4], points.data(), points.size() * 4);
   }
-  return out;
+  const std::span<const std::byte> bytes = out;
+  return {std::move(out), bytes};  // which stay where they are
 }
 
 }  // namespace mj

@@ -204,24 +204,25 @@ Result<void> write_numpy(const std::string& path, const std::vector<std::pair<st
     return error(ErrorCode::usage, "'{}': an .npy holds one array, there are {}; name an .npz", path, arrays.size());
   }
   const std::string header = npy_header(arrays[0].second);
-  const std::vector<std::byte> elements = npy_elements(arrays[0].second);
-  const std::span<const std::byte> pieces[] = {std::as_bytes(std::span(header)), elements};
+  const NpyElements elements = npy_elements(arrays[0].second);
+  const std::span<const std::byte> pieces[] = {std::as_bytes(std::span(header)), elements.bytes};
   return write_file_atomically(path, pieces);
 }
 
 Result<void> write_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& arrays) {
   // Always in the 64-bit form, as NumPy writes it, so that size does not matter.
   std::vector<std::string> heads;
-  std::vector<std::vector<std::byte>> bodies;
+  std::vector<NpyElements> bodies;
   std::string central;
   uint64_t offset = 0;
   for (const auto& [name, tensor] : arrays) {
     const std::string entry = name + ".npy", header = npy_header(tensor);
-    std::vector<std::byte> elements = npy_elements(tensor);
-    const uint64_t size = header.size() + elements.size();
+    NpyElements elements = npy_elements(tensor);
+    const std::span<const std::byte> bytes = elements.bytes;
+    const uint64_t size = header.size() + bytes.size();
     uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(header.data()), header.size());
     // Without bytes zlib would start anew.
-    if (!elements.empty()) crc = crc32_z(crc, reinterpret_cast<const Bytef*>(elements.data()), elements.size());
+    if (!bytes.empty()) crc = crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
     std::string common;
     put(common, 45, 2), put(common, 0x800, 2), put(common, 0, 2);  // version, UTF-8 names, stored
     put(common, 0, 2), put(common, 0x21, 2);                       // midnight of 1980-01-01: equal input, equal file
@@ -240,7 +241,7 @@ Result<void> write_npz(const std::string& path, const std::vector<std::pair<std:
     put(central, 0xffffffff, 4);
     central += entry;
     put(central, 1, 2), put(central, 24, 2), put(central, size, 8), put(central, size, 8), put(central, offset, 8);
-    offset += head.size() + elements.size();
+    offset += head.size() + bytes.size();
     heads.push_back(std::move(head));
     bodies.push_back(std::move(elements));
   }
@@ -254,7 +255,7 @@ Result<void> write_npz(const std::string& path, const std::vector<std::pair<std:
   std::vector<std::span<const std::byte>> spans;
   for (size_t i = 0; i < heads.size(); ++i) {
     spans.push_back(std::as_bytes(std::span(heads[i])));
-    spans.push_back(bodies[i]);
+    spans.push_back(bodies[i].bytes);
   }
   spans.push_back(std::as_bytes(std::span(tail)));
   return write_file_atomically(path, spans);

@@ -145,11 +145,15 @@ Result<std::vector<Section>> read_table(std::span<const TableEntry> table, std::
 Digest digest_of(std::span<const std::byte> bytes, const MappedFile* file) {
   constexpr size_t kPiece = 4 << 20;
   Sha256 hash;
-  while (!bytes.empty()) {
-    const std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), kPiece));
+  std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), kPiece));
+  if (file) file->expect(piece);
+  while (!piece.empty()) {
+    bytes = bytes.subspan(piece.size());
+    const std::span<const std::byte> next = bytes.first(std::min(bytes.size(), kPiece));
+    if (file) file->expect(next);  // is read while this piece is hashed
     hash.update(piece);
     if (file) file->forget(piece);
-    bytes = bytes.subspan(piece.size());
+    piece = next;
   }
   return hash.finish();
 }
