@@ -101,6 +101,13 @@ Result<int> run_compile(const CompileArgs& args) {
   here.onednn = onednn::library_version();
   CompileOptions options;
   MJ_ASSIGN(options.target, parse_target(args.target, here));
+  if (!can_run(options.target.isa)) {
+    return error(
+        ErrorCode::environment,
+        "--target {}: its weights are packed by kernels that this machine (cpu-{}) does not run; compile on such "
+        "a machine, or for less",
+        options.target.name(), name(here.isa));
+  }
   options.target_is_here = options.target.isa <= here.isa && !args.estimate;
   // Of another machine's library nothing is known.
   if (options.target.isa > here.isa) options.target.onednn.clear();
