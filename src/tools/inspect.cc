@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/engine.h"
+#include "tools/inputs.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
 
@@ -11,13 +12,21 @@ namespace mj {
 namespace {
 
 struct MemoryRow {
-  std::string profile, at;  // at: "opt", "max"; both empty where every shape is fixed
+  std::string profile, at;  // at: "opt", "max", "shapes"; both empty where every shape is fixed
   int64_t arena_bytes, largest_live_bytes;
 };
 
+using InputDims = std::vector<std::vector<int64_t>>;
+
+Result<MemoryRow> memory_at(const Program& program, const InputDims& dims, int threads) {
+  MJ_ASSIGN(const Layout layout,
+            make_layout(program, dims, {}, {.reuse_memory = true, .threads = threads, .memory_limit = 0}));
+  return MemoryRow{"", "", layout.arena_bytes, layout.largest_live_bytes};
+}
+
 // The arena for inputs of these sizes; nothing where they leave a dim open or do not suit the model.
 std::optional<MemoryRow> memory_at(const Program& program, const Bindings& sizes, int threads) {
-  std::vector<std::vector<int64_t>> dims;
+  InputDims dims;
   for (int id : program.plan().inputs) {
     const PlanTensor& input = program.plan().tensors[static_cast<size_t>(id)];
     dims.emplace_back();
@@ -27,20 +36,24 @@ std::optional<MemoryRow> memory_at(const Program& program, const Bindings& sizes
     if (!known.ok()) return std::nullopt;
     dims.back() = std::move(known).value();
   }
-  const Result<Layout> layout =
-      make_layout(program, dims, {}, {.reuse_memory = true, .threads = threads, .memory_limit = 0});
-  if (!layout.ok()) return std::nullopt;
-  return MemoryRow{"", "", layout->arena_bytes, layout->largest_live_bytes};
+  Result<MemoryRow> row = memory_at(program, dims, threads);
+  return row.ok() ? std::optional(std::move(row).value()) : std::nullopt;
 }
 
-// Of the target that this machine would run; nothing where it runs none.
-std::vector<MemoryRow> memory_rows(const LoadedEngine& engine, int threads) {
+// Of the target that this machine would run; nothing where it runs none. `dims` are the user's, or empty: then at the
+// sizes of the profiles.
+Result<std::vector<MemoryRow>> memory_rows(const LoadedEngine& engine, const InputDims& dims, int threads) {
   std::vector<MemoryRow> rows;
   const Result<size_t> target = pick_target(engine.manifest, detect_isa());
   if (!target.ok()) return rows;
   const std::shared_ptr<const Plan> plan(&engine.manifest.targets[*target].plan, [](const Plan*) {});
   const Result<std::shared_ptr<const Program>> program = Program::make(plan, detect_isa());
   if (!program.ok()) return rows;
+  if (!dims.empty()) {
+    MJ_ASSIGN(MemoryRow row, memory_at(**program, dims, threads));
+    row.at = "shapes";
+    return std::vector{std::move(row)};
+  }
   const auto add = [&](const std::string& profile, const std::string& at, const Bindings& sizes) {
     std::optional<MemoryRow> row = memory_at(**program, sizes, threads);
     if (!row) return;
@@ -71,13 +84,19 @@ Result<int> run_inspect(const InspectArgs& args) {
   say(args.common, text);
   const int threads = threads_of(args.common);
   nlohmann::ordered_json memory = nlohmann::ordered_json::array();
-  for (const MemoryRow& row : memory_rows(engine, threads)) {
+  InputDims dims;
+  if (!args.shapes.empty() || args.batch > 0) {
+    MJ_ASSIGN(const std::vector<Tensor> inputs, make_inputs(engine.manifest, args.shapes, args.batch, 1));
+    for (const Tensor& input : inputs) dims.push_back(input.dims());
+  }
+  MJ_ASSIGN(const std::vector<MemoryRow> rows, memory_rows(engine, dims, threads));
+  for (const MemoryRow& row : rows) {
     nlohmann::ordered_json json = {
         {"threads", threads}, {"arena_bytes", row.arena_bytes}, {"largest_live_bytes", row.largest_live_bytes}};
     std::string where;
-    if (!row.at.empty()) {
+    if (!row.at.empty()) json["at"] = row.at;
+    if (!row.profile.empty()) {
       json["profile"] = printable(row.profile);
-      json["at"] = row.at;
       where = fmt::format(" at {} of profile '{}'", row.at, printable(row.profile));
     }
     say(args.common, fmt::format("{:<12}{:.1f} MiB of activations{}, {} threads (largest live set {:.1f} MiB)",

@@ -133,6 +133,8 @@ void add_inspect(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "inspect", "What an engine holds, without running it", args, run_inspect, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
   add_trusted_key(v, args->trusted_key);
+  v->add_option("--batch", args->batch, "Memory at this size of the first axis of every input")->check(at_least(1));
+  v->add_option("--shapes", args->shapes, "Memory for inputs of these: x=1x3x224x224,...");
   v->add_flag("--steps", args->steps, "Every step with its tactic, runners-up and refusals");
 }
 

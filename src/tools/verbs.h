@@ -50,7 +50,8 @@ struct BenchArgs {
 
 struct InspectArgs {
   Common common;
-  std::string engine, trusted_key;
+  std::string engine, shapes, trusted_key;
+  int64_t batch = 0;
   bool steps = false;
 };
 

@@ -35,6 +35,17 @@ def test_memory_of_a_profile(bench):
     assert 0 < rows[0]["arena_bytes"] < rows[1]["arena_bytes"]
     free = mjlib.millijoule_json("inspect", bench.compile(model))
     assert free["memory"] == [], "sizes that nobody has named have no memory"
+    at = [mjlib.millijoule_json("inspect", bench.folder / "model.engine", *option)["memory"] for option in
+          (("--batch", "1000"), ("--shapes", "x=1000x4"))]
+    assert [row["arena_bytes"] for [row] in at] == [rows[1]["arena_bytes"]] * 2
+    wrong = mjlib.millijoule("inspect", bench.folder / "model.engine", "--shapes", "x=1x5", check=False)
+    assert wrong.returncode == 2 and "dimension 1 must be 4" in wrong.stderr
+
+
+def test_bench_shows_what_new_shapes_cost(bench):
+    engine = bench.compile(model_of(SMALL))
+    results = mjlib.millijoule_json("bench", engine, "--duration", "0.01", "--iterations", "1")["results"]
+    assert 0 < results["new_shape_ms"] < results["first_answer_ms"]
 
 
 def test_an_engine_that_nobody_trusted_signed_is_refused(bench):
