@@ -108,7 +108,7 @@ typedef struct mj_engine mj_engine;
 
 typedef struct mj_load_options {
   size_t struct_size;
-  int32_t threads;            /* that all runs of the engine share; 0: what the machine and its quota allow */
+  int32_t threads;            /* that all runs share; 0: what the machine and its quota allow, never more than that */
   int32_t allow_unverified;   /* 1: also run a target that was never compared with its model */
   int64_t memory_limit;       /* bytes of activations of one run; shapes that need more are an error. 0: none */
   const uint8_t* trusted_key; /* 32 bytes, an Ed25519 public key: the engine must be signed with it. NULL: any */

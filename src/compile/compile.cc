@@ -124,7 +124,10 @@ bool has_alternatives(const Plan& plan) {
 class Compilation {
  public:
   Compilation(const std::string& path, const CompileOptions& options)
-      : path_(path), options_(options), profile_(options.profile), pool_(options.target.threads) {}
+      : path_(path),
+        options_(options),
+        profile_(options.profile),
+        pool_(std::min(options.target.threads, default_threads())) {}
 
   Result<Compiled> run() {
     MJ_TRY(import());

@@ -3,6 +3,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace mj {
@@ -78,7 +80,12 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
         "allow it with --allow-unverified",
         path, chosen.name, chosen.verification.reference);
   }
-  const int threads = options.threads > 0 ? options.threads : default_threads();
+  // More threads than CPUs would take turns, and whatever waits for one of them waits for all before it.
+  const int cpus = default_threads(), threads = options.threads > 0 ? std::min(options.threads, cpus) : cpus;
+  if (options.threads > cpus) {
+    log_warning("{} threads were asked for, affinity and quota allow {}: going on with {}", options.threads, cpus,
+                cpus);
+  }
   std::shared_ptr<Engine> engine(new Engine(std::move(file), *target, options, threads));
   // The plan lives in the engine's manifest, which does not move any more.
   std::shared_ptr<const Plan> plan(&engine->target().plan, [](const Plan*) {});

@@ -14,7 +14,7 @@
 namespace mj {
 
 struct EngineOptions {
-  int threads = 0;         // of the pool that all runs share; 0: default_threads()
+  int threads = 0;         // of the pool that all runs share; 0: default_threads(), which is also the most
   Isa isa = detect_isa();  // use targets up to this
   bool allow_unverified = false;
   Allocator allocator;       // of arenas
