@@ -41,6 +41,9 @@ constexpr int64_t kTuneBatch = 1, kTuneLength = 128;
 // does not name, a multiple of its strides, one request at a time) gets the sizes it takes, the first of these.
 constexpr std::array<int64_t, 7> kVerifyLengths = {19, 32, 48, 64, 128, 224, 1024};
 
+// Runs of loops' bodies on random inputs, all together. On such data a loop may never end.
+constexpr int64_t kVerifyLoops = 10'000;
+
 Bindings sizes(const Graph& graph, int64_t batch, int64_t length) {
   Bindings sizes;
   for (ValueId id : graph.inputs) {
@@ -247,7 +250,13 @@ class Compilation {
         const Bindings small = within(sizes(model_.graph, batch, length), profile_);
         if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
         MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
-        Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
+        int64_t loops_left = kVerifyLoops;
+        Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false, &loops_left);
+        if (loops_left < 0) {
+          why_unverified_ = fmt::format("{} than {} times on random inputs; give --samples on which they end",
+                                        want.error().message, kVerifyLoops);
+          return {};
+        }
         if (want.ok()) MJ_TRY(check_written(written, *want));
         if (want.ok() && !all_empty(*want)) return judge(programs, inputs, *want);
         if (tried.empty()) {

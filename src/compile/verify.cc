@@ -45,12 +45,14 @@ Comparison compare_outputs(std::span<const Tensor> outputs, std::span<const Tens
 }
 
 Result<std::vector<Tensor>> run_once(std::shared_ptr<const Program> program, ThreadPool& pool,
-                                     std::span<const Tensor> inputs, bool reuse_memory) {
+                                     std::span<const Tensor> inputs, bool reuse_memory, int64_t* loops_left) {
   Session::Options options;
   options.layout.reuse_memory = reuse_memory;
   Session session(std::move(program), pool, options);
   std::vector<Tensor> outputs;
-  MJ_TRY(session.run(inputs, outputs));
+  RunOptions run;
+  run.loops_left = loops_left;
+  MJ_TRY(session.run(inputs, outputs, run));
   return outputs;
 }
 

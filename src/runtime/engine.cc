@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
+#include "base/knobs.h"
 #include "base/log.h"
 
 namespace mj {
@@ -46,6 +48,13 @@ Result<void> check_kind(const Tensor& input, const Port& port) {
   return {};
 }
 
+Result<int64_t> loop_limit() {
+  const std::string_view text = knob(Knob::loops).value_or(knob_rows()[static_cast<size_t>(Knob::loops)].fallback);
+  const std::optional<int64_t> limit = parse_int64(text);
+  if (limit && *limit > 0) return *limit;
+  return error(ErrorCode::usage, "MJ_LOOPS: '{}' is no number of at least 1", text);
+}
+
 }  // namespace
 
 Result<size_t> pick_target(const Manifest& manifest, Isa isa) {
@@ -69,7 +78,11 @@ Result<size_t> pick_target(const Manifest& manifest, Isa isa) {
 Engine::Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads)
     : file_(std::move(file)), target_(target), options_(options), pool_(threads) {}
 
-Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const EngineOptions& options) {
+Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const EngineOptions& given) {
+  EngineOptions options = given;
+  if (options.loop_limit == 0) {
+    MJ_ASSIGN(options.loop_limit, loop_limit());
+  }
   MJ_ASSIGN(LoadedEngine file, read_engine(path, options.read));
   Result<size_t> target = pick_target(file.manifest, options.isa);
   if (!target.ok()) return target.error().in(fmt::format("engine '{}'", path));
@@ -152,9 +165,14 @@ void Engine::give_back(std::unique_ptr<Session> session) {
 Result<void> Engine::run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
   MJ_TRY(check_inputs(inputs));
   std::unique_ptr<Session> session = borrow();
-  Result<void> done = session->run(inputs, outputs, options);
+  int64_t loops_left = options_.loop_limit;
+  RunOptions run = options;
+  if (!run.loops_left) run.loops_left = &loops_left;
+  Result<void> done = session->run(inputs, outputs, run);
   give_back(std::move(session));
-  return done;
+  if (done.ok() || loops_left >= 0) return done;
+  return Error{done.error().code,
+               fmt::format("{} than {} times (MJ_LOOPS)", done.error().message, options_.loop_limit)};
 }
 
 Result<Engine::Demand> Engine::warm(std::span<const std::vector<int64_t>> input_dims) {

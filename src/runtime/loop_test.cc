@@ -53,6 +53,20 @@ Plan doubling(bool with_limit) {
   return b.finish({last, all, b.map("neg", {all})});
 }
 
+TEST_F(LoopTest, EndsWhereBodiesMayRunNoMore) {
+  const std::vector<Tensor> inputs = {number(6), Tensor::scalar(true), floats({2}, {1, 3}), floats({}, {0})};
+  RunOptions options;
+  int64_t left = 6;
+  options.loops_left = &left;
+  EXPECT_TRUE(run(doubling(false), inputs, options).ok());
+  EXPECT_EQ(left, 0);
+  left = 5;
+  const auto stopped = run(doubling(false), inputs, options);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_NE(stopped.error().message.find("its body ran 5 times and would go on"), std::string::npos)
+      << stopped.error().message;
+}
+
 TEST_F(LoopTest, CarriesAndStacks) {
   const Plan plan = doubling(false);
   const Tensor x = floats({2}, {1, 3}), limit = floats({}, {0});

@@ -346,13 +346,19 @@ Result<void> Session::run_branch(size_t index, Frame& frame, const RunOptions& o
   std::vector<Tensor> results;
   RunOptions inner;
   inner.cancelled = options.cancelled;
+  inner.loops_left = options.loops_left;
   MJ_TRY(branch_session(index, taken).run(captured, results, inner, frame.symbols));
   return store_late(step, std::move(results), frame);
 }
 
 Result<void> Session::run_loop_step(size_t index, Frame& frame, const RunOptions& options) {
   const Step& step = program_->plan().steps[index];
-  LoopRun run{.step = step, .carried = {}, .captured = {}, .symbols = frame.symbols, .cancelled = options.cancelled};
+  LoopRun run{.step = step,
+              .carried = {},
+              .captured = {},
+              .symbols = frame.symbols,
+              .cancelled = options.cancelled,
+              .loops_left = options.loops_left};
   MJ_ASSIGN(const TensorRef most, input(step.inputs[0], frame));
   MJ_ASSIGN(const TensorRef condition, input(step.inputs[1], frame));
   if ((most.present() && most.size() != 1) || (condition.present() && condition.size() != 1)) {

@@ -28,6 +28,8 @@ struct Destination {
 
 struct RunOptions {
   const std::atomic<bool>* cancelled = nullptr;  // looked at between steps
+  // How often bodies of loops may still run, all together; counted down. Null: as often as they like.
+  int64_t* loops_left = nullptr;
   // By output, or empty. The output is then a view of this memory; an output that does not fit is an error. It must
   // overlap neither an input nor another destination.
   std::span<const Destination> destinations;

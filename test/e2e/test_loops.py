@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loop, Scan and SequenceMap, compared with ONNX Runtime."""
 
+import mjlib
 import numpy as np
 import pytest
 from conftest import model_of, normal
@@ -96,3 +97,35 @@ def test_scan_inputs_are_of_one_length(bench):
     done = bench.run(engine, {"x": normal(3), "y": normal(4)}, check=False)
     assert done.returncode != 0
     assert "the lengths of inputs 0 and 1 must be equal, got 3 and 4" in done.stderr
+
+
+ENDLESS = """agraph (float[N] x) => (float[N] y) {
+  yes = Constant<value = bool {1}>()
+  y = Loop(, yes, x) <body = forever (int64 i, bool go_on, float[N] a) => (bool more, float[N] d) {
+    d = Neg(a)  s = ReduceMax<keepdims = 0>(a)  limit = Constant<value = float {100.0}>()  more = Less(s, limit)
+  }>
+}"""
+
+
+def test_loop_that_never_ends_on_random_inputs(bench):
+    model = model_of(ENDLESS)
+    model.graph.node[1].name = "forever"
+    done = bench.compile(model, check=False)
+    assert done.returncode == 0 and "UNVERIFIED: forever: its body ran 10000 times" in done.stdout + done.stderr
+    assert "--samples" in done.stdout + done.stderr
+    feed = {"x": np.full(3, 200, np.float32)}
+    refused = bench.run(bench.folder / "model.engine", feed, check=False)
+    assert refused.returncode != 0 and "unverified" in refused.stderr
+
+    # On inputs for which it ends it is verified; on others it fails by name.
+    np.savez(bench.folder / "sample.npz", **feed)
+    engine = bench.compile(model, "--samples", bench.folder / "sample.npz")
+    np.testing.assert_array_equal(bench.run(engine, feed)["y"], -feed["x"])
+    done = mjlib.millijoule("run", engine, "--random-inputs", "--shapes", "x=3", check=False, env={"MJ_LOOPS": "1000"})
+    assert done.returncode == 1 and "forever: its body ran 1000 times" in done.stderr and "MJ_LOOPS" in done.stderr
+
+
+def test_a_limit_of_loops_is_a_number(bench):
+    engine = bench.compile(model_of(POWERS))
+    done = mjlib.millijoule("run", engine, "--random-inputs", check=False, env={"MJ_LOOPS": "many"})
+    assert done.returncode == 2 and "MJ_LOOPS: 'many'" in done.stderr
