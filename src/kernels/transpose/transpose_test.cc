@@ -28,6 +28,7 @@ TEST(TransposeRow, ScalarsVectorsAndLargeMatrices) {
   expect_row_matches("transpose_copy", turned(random_tensor(1, {9}), {0}), 0);
   expect_row_matches("transpose_copy", turned(random_tensor(1, {517, 389}), {}), 0);
   expect_row_matches("transpose_copy", turned(random_tensor(1, {1, 96, 40, 41}), {0, 2, 3, 1}), 0);
+  expect_row_matches("transpose_copy", turned(random_tensor(1, {2, 3, 30, 41}), {0, 2, 3, 1}), 0);
 }
 
 TEST(TransposeRow, ElementsOfEverySize) {
