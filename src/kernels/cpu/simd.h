@@ -18,6 +18,9 @@
 
 namespace mj::cpu::MJ_ISA_NS {
 
+// 1.5 * 2^23, so that what is added to it is rounded to an integer that stands in the low bits, and an exponent's bias.
+inline constexpr float kExp2Magic = 12582912.0f + 127.0f;
+
 #if defined(__AVX512F__)
 
 struct Vec {
@@ -43,6 +46,8 @@ inline Vec exp2_int(Vec n) {
   return {
       _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23))};
 }
+// 2^n for t = kExp2Magic + n: the exponent field is where t holds n.
+inline Vec exp2_magic(Vec t) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t.v), 23))}; }
 inline Vec copysign(Vec magnitude, Vec sign) {
   const __m512 mask = _mm512_set1_ps(-0.0f);
   return {_mm512_or_ps(_mm512_andnot_ps(mask, magnitude.v), _mm512_and_ps(mask, sign.v))};
@@ -79,6 +84,7 @@ inline Vec exp2_int(Vec n) {
   return {
       _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23))};
 }
+inline Vec exp2_magic(Vec t) { return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t.v), 23))}; }
 inline Vec copysign(Vec magnitude, Vec sign) {
   const __m256 mask = _mm256_set1_ps(-0.0f);
   return {_mm256_or_ps(_mm256_andnot_ps(mask, magnitude.v), _mm256_and_ps(mask, sign.v))};
@@ -132,6 +138,7 @@ inline Vec exp2_int(Vec n) {
   const Int4 exponent = __builtin_convertvector(n.v, Int4) + 127;
   return {reinterpret_cast<Float4>(exponent << 23)};
 }
+inline Vec exp2_magic(Vec t) { return {reinterpret_cast<Float4>(reinterpret_cast<Int4>(t.v) << 23)}; }
 inline Vec copysign(Vec magnitude, Vec sign) {
   const Int4 mask = {INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN};
   return {reinterpret_cast<Float4>((reinterpret_cast<Int4>(magnitude.v) & ~mask) |
