@@ -6,7 +6,6 @@
 namespace mj::cpu {
 namespace {
 
-constexpr int64_t kMaxNr = 32;
 // Rows of A (of one K block) that stay in L2 while panels pass by, and what part of C stays there with them until its
 // last K block is done: 144 KB each.
 constexpr int64_t kMaxBlockRows = 144;
@@ -15,30 +14,6 @@ constexpr int64_t kGroupFloats = 36 << 10;
 constexpr double kMinTaskFlops = 1e6;
 // Tasks per thread, so that a core that is taken away for a moment does not hold up the others.
 constexpr int64_t kTasksPerThread = 8;
-
-// The columns of a panel that is not full: computed into a scratch tile, finished by scalar code that does the same.
-void tail_tile(const Microkernels& kernels, TileArgs t, int64_t m, int64_t n, bool last, const Epilogue& e, int64_t row,
-               int64_t col) {
-  alignas(64) float scratch[Microkernels::kMaxMr * kMaxNr];
-  float* c = t.c;
-  const int64_t ldc = t.ldc;
-  t.c = scratch;
-  t.ldc = kernels.nr;
-  if (t.accumulate)
-    for (int64_t i = 0; i < m; ++i) std::copy_n(c + i * ldc, n, scratch + i * t.ldc);
-  kernels.tiles[m - 1](t);
-  for (int64_t i = 0; i < m; ++i)
-    for (int64_t j = 0; j < n; ++j) {
-      float y = scratch[i * t.ldc + j];
-      if (last && e.bias) y += e.bias[col + j];
-      if (last && e.residual) y += e.residual[(row + i) * e.ld_residual + col + j];
-      if (last && e.clip) {
-        y = y < e.lo ? e.lo : y;
-        y = y > e.hi ? e.hi : y;
-      }
-      c[i * ldc + j] = y;
-    }
-}
 
 // One K block: taps [tap, tap + taps) x channels [k, k + count) of each.
 struct KBlock {
@@ -63,10 +38,12 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
   for (int64_t p = range.begin; p < range.end;) {
     const int64_t col = b.col0 + p * nr;
     const bool is_full = p < full;
+    const int64_t columns = std::min(nr, b.n - p * nr), vectors = columns > nr / 2 ? 2 : 1;
+    t.cut = static_cast<int>(columns - (vectors - 1) * nr / 2);
     int64_t panels = 1;
     t.b = b.b + p * panel + (kb.tap * b.channels + kb.k) * nr;
-    if (is_full && kb.last && e.bias) t.bias = e.bias + col;
-    t.clip = is_full && kb.last && e.clip;
+    if (kb.last && e.bias) t.bias = e.bias + col;
+    t.clip = kb.last && e.clip;
     t.lo = e.lo;
     t.hi = e.hi;
     int64_t row = b.row0;
@@ -78,22 +55,18 @@ void multiply_k_block(const Microkernels& kernels, const Block& b, const RowSpli
       const bool prefetches = split.tiles > 1 && i < ahead && (p + 1) * nr < b.n;
       t.prefetch = prefetches ? t.b + panel + i * (kb.taps * kb.count * nr / ahead) : t.b;
       t.prefetch_step = prefetches ? nr / ahead : 0;
+      if (kb.last && e.residual) {
+        t.residual = e.residual + row * e.ld_residual + col;
+        t.ld_residual = e.ld_residual;
+      }
+      const int64_t wide = kernels.wide_panels[m - 1];
       if (!is_full) {
-        t.bias = nullptr;
-        t.residual = nullptr;
-        tail_tile(kernels, t, m, b.n - p * nr, kb.last, e, row, col);
+        kernels.cut_tiles[vectors - 1][m - 1](t);
+      } else if (split.tiles == 1 && wide > 1 && p + wide <= std::min(full, range.end)) {
+        kernels.wide_tiles[m - 1](t);
+        panels = wide;
       } else {
-        if (kb.last && e.residual) {
-          t.residual = e.residual + row * e.ld_residual + col;
-          t.ld_residual = e.ld_residual;
-        }
-        const int64_t wide = kernels.wide_panels[m - 1];
-        if (split.tiles == 1 && wide > 1 && p + wide <= std::min(full, range.end)) {
-          kernels.wide_tiles[m - 1](t);
-          panels = wide;
-        } else {
-          kernels.tiles[m - 1](t);
-        }
+        kernels.tiles[m - 1](t);
       }
       row += m;
     }

@@ -29,6 +29,7 @@ struct TileArgs {
   int64_t ld_residual;
   bool clip;  // clamp to [lo, hi]; NaN stays NaN
   float lo, hi;
+  int cut;  // of cut_tiles: how many lanes of the last vector there are, from 1
 };
 
 // One row of depthwise convolution outputs: out[x][c] = epilogue(sum over taps of in[x * taps + t][c] * w[t][c]).
@@ -93,10 +94,13 @@ struct Microkernels {
   int mr;  // rows of the largest tile
   int nr;  // columns of a packed panel
   int kc;  // K block that keeps one panel slice in L1
-  // tiles[m - 1]: full panels only. wide_panels[m - 1] panels at once give a single small tile enough independent sums.
+  // tiles[m - 1]: full panels of two vectors. wide_panels[m - 1] panels at once give a single small tile enough
+  // independent sums.
   Tile tiles[kMaxMr];
   Tile wide_tiles[kMaxMr];
   int wide_panels[kMaxMr];
+  // cut_tiles[v][m - 1]: the first v + 1 vectors of one panel, of which the last may be cut.
+  Tile cut_tiles[2][kMaxMr];
 
   void (*depthwise)(const DepthwiseArgs&);
   void (*lstm_cell)(const LstmCellArgs&);

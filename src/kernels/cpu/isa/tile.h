@@ -7,17 +7,22 @@
 
 namespace mj::cpu::MJ_ISA_NS {
 
-// M rows by P panels of V vectors each.
-template <int M, int P, int V>
+// M rows by the first V vectors of each of P panels. Cut: of the last vector the t.cut first lanes count.
+template <int M, int P, int V, bool Cut = false>
 void tile(const TileArgs& t) {
   constexpr int kCols = P * V;
-  constexpr int kNr = V * Vec::kLanes;
+  constexpr int kNr = 2 * Vec::kLanes;
+  static_assert(V == 2 || P == 1);
+  const bool whole = !Cut || t.cut == Vec::kLanes;
+  const auto get = [&](const float* p, int j) {
+    return whole || j + 1 < kCols ? load(p + j * Vec::kLanes) : load_n(p + j * Vec::kLanes, t.cut);
+  };
   Vec acc[M][kCols];
   if (t.accumulate) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 16
-      for (int j = 0; j < kCols; ++j) acc[i][j] = load(t.c + i * t.ldc + j * Vec::kLanes);
+      for (int j = 0; j < kCols; ++j) acc[i][j] = get(t.c + i * t.ldc, j);
   } else {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
@@ -55,7 +60,7 @@ void tile(const TileArgs& t) {
   if (t.bias) {
 #pragma GCC unroll 16
     for (int j = 0; j < kCols; ++j) {
-      const Vec bias = load(t.bias + j * Vec::kLanes);
+      const Vec bias = get(t.bias, j);
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) acc[i][j] = acc[i][j] + bias;
     }
@@ -64,7 +69,7 @@ void tile(const TileArgs& t) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 16
-      for (int j = 0; j < kCols; ++j) acc[i][j] = acc[i][j] + load(t.residual + i * t.ld_residual + j * Vec::kLanes);
+      for (int j = 0; j < kCols; ++j) acc[i][j] = acc[i][j] + get(t.residual + i * t.ld_residual, j);
   }
   if (t.clip) {
     const Vec lo = splat(t.lo), hi = splat(t.hi);
@@ -76,7 +81,13 @@ void tile(const TileArgs& t) {
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 16
-    for (int j = 0; j < kCols; ++j) store(t.c + i * t.ldc + j * Vec::kLanes, acc[i][j]);
+    for (int j = 0; j < kCols; ++j) {
+      float* c = t.c + i * t.ldc + j * Vec::kLanes;
+      if (whole || j + 1 < kCols)
+        store(c, acc[i][j]);
+      else
+        store_n(c, acc[i][j], t.cut);
+    }
 }
 
 }  // namespace mj::cpu::MJ_ISA_NS
