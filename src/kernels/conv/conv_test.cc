@@ -48,6 +48,19 @@ TEST(conv_f32, computes_both_layouts_with_and_without_constant_weights) {
     }
 }
 
+TEST(conv_f32, walks_depthwise_rows_with_and_without_edges) {
+  for (int64_t kernel : {3, 5, 7})
+    for (int64_t stride : {1, 2, 3})
+      for (int64_t width : {1, 2, 7, 13, 24})
+        for (int64_t pad : {int64_t{0}, kernel / 2, kernel}) {
+          if (width + 2 * pad < kernel) continue;
+          expect_row_matches("conv_f32",
+                             conv(with({stride, stride}, {pad, pad, pad, pad}, 21, true), {2, width, width, 21},
+                                  {21, 1, kernel, kernel}, true, true),
+                             1e-5);
+        }
+}
+
 TEST(conv_f32, resolves_auto_padding_and_dilation) {
   Conv op;
   op.auto_pad = "SAME_LOWER";

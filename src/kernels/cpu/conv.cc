@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "kernels/cpu/block.h"
+#include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/microkernels.h"
 
@@ -123,7 +124,7 @@ Layout layout_of(const Microkernels& kernels, const ConvShape& s, int threads) {
   const int64_t pixels = s.n * s.oh * s.ow;
   l.zeros = aligned(std::max(s.c, s.kw * s.c));
   if (method == Method::depthwise) {
-    l.pointers = s.ow * s.kh * s.kw;
+    l.pointers = s.kh + depthwise_pointers(s);
     l.tasks = s.n * s.oh;
     return l;
   }
@@ -145,28 +146,15 @@ Layout layout_of(const Microkernels& kernels, const ConvShape& s, int threads) {
 
 void depthwise(ThreadPool& pool, const Microkernels& kernels, const ConvShape& s, const Layout& l, const float* x,
                const float* packed, float* y, const Epilogue& e, const float* zeros, const float** pointers) {
-  const View view = view_of(s, x);
-  const int64_t taps = s.kh * s.kw;
   pool.run(l.tasks, [&](int64_t task, int thread) {
     const float** rows = pointers + thread * l.pointers;
+    for (int64_t i = 0; i < s.kh; ++i) {
+      const int64_t row = image_row(s, task % s.oh, i);
+      rows[i] = row >= 0 && row < s.h ? x + (task / s.oh * s.h + row) * s.w * s.c : nullptr;
+    }
     const int64_t row0 = task * s.ow;
-    Pixel pixel(s, row0);
-    for (int64_t i = 0; i < s.ow; ++i, pixel.next(s)) tap_pointers(s, view, zeros, pixel, 1, rows + i * taps);
-    DepthwiseArgs d{};
-    d.rows = rows;
-    d.taps = taps;
-    d.width = s.ow;
-    d.channels = s.c;
-    d.w = packed;
-    d.bias = e.bias;
-    d.out = y + row0 * s.c;
-    d.ld_out = s.c;
-    d.residual = e.residual ? e.residual + row0 * e.ld_residual : nullptr;
-    d.ld_residual = e.ld_residual;
-    d.clip = e.clip;
-    d.lo = e.lo;
-    d.hi = e.hi;
-    kernels.depthwise(d);
+    depthwise_row(kernels, s, rows, packed, y + row0 * s.c, e.residual ? e.residual + row0 * e.ld_residual : nullptr, e,
+                  zeros, rows + s.kh);
     if (e.callback) e.callback(e.context, y + row0 * s.c, row0, 0, s.ow * s.c);
   });
 }

@@ -48,6 +48,28 @@ struct DepthwiseArgs {
   float lo, hi;
 };
 
+// The same over the rows of an NHWC image, so that neighbours share the pixels they load:
+// out[x][c] = epilogue(sum over i < kh, j < kw of rows[i][x * stride - pad_left + j][c] * w[i * kw + j][c]), of which
+// pixels outside [0, image_width) add nothing.
+struct DepthwiseRowArgs {
+  const float* const* rows;  // [kh] rows of image_width pixels
+  int64_t image_width, pad_left;
+  int64_t kh, kw, stride;  // depthwise_row_takes(kw, stride)
+  int64_t width;
+  int64_t channels;
+  const float* w;     // [kh * kw][channels]
+  const float* bias;  // [channels] or null
+  float* out;
+  int64_t ld_out;
+  const float* residual;  // like out, or null
+  int64_t ld_residual;
+  bool clip;
+  float lo, hi;
+};
+inline constexpr bool depthwise_row_takes(int64_t kw, int64_t stride) {
+  return kw == 7 ? stride == 1 : (kw == 3 || kw == 5) && (stride == 1 || stride == 2);
+}
+
 // One row of nr LSTM units after the products: c = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c).
 struct LstmCellArgs {
   const float* gates;     // [4][nr]: i, o, f, g before their activations
@@ -103,6 +125,7 @@ struct Microkernels {
   Tile cut_tiles[2][kMaxMr];
 
   void (*depthwise)(const DepthwiseArgs&);
+  void (*depthwise_row)(const DepthwiseRowArgs&);
   void (*lstm_cell)(const LstmCellArgs&);
   void (*pool_pixel)(const PoolArgs&);
   void (*winograd_input)(const WinogradInputArgs&);
