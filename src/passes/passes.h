@@ -22,6 +22,7 @@ Pass fold_conv_scale();
 Pass fold_gemm_batch_norm();
 Pass fold_matmul_scale();
 Pass fold_shapes();
+Pass fuse_conv_depthwise();
 Pass fuse_epilogue();
 Pass fuse_pointwise();
 Pass gather_to_slice();

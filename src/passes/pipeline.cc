@@ -67,6 +67,12 @@ Stage fuse() {
           .rounds = 8};
 }
 
+Stage chain() {
+  return {.name = "chain",
+          // Convolutions with all that follows them.
+          .passes = {fuse_conv_depthwise()}};
+}
+
 namespace {
 
 // A name that MJ_PASSES gets wrong would leave nothing out, and say nothing.
@@ -87,7 +93,7 @@ Result<void> check_pass_names() {
 }  // namespace
 
 std::vector<Stage> pipeline() {
-  return {integers(), canonicalize(), simplify(), recognize(), merge(), layout(), settle(), fuse()};
+  return {integers(), canonicalize(), simplify(), recognize(), merge(), layout(), settle(), fuse(), chain()};
 }
 
 Result<void> define_quantized(Graph& graph, const PassContext& context) {

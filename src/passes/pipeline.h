@@ -16,6 +16,7 @@ Stage merge();         // parallel layers that share an input become one, gated 
 Stage layout();        // channels last, once for a region
 Stage settle();        // transposes that are left as they are become what costs least
 Stage fuse();          // pointwise maths joins what makes its operands
+Stage chain();         // convolutions that follow each other become one step
 
 std::vector<Stage> pipeline();
 

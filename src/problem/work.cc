@@ -3,6 +3,7 @@
 
 #include "ops/attention.h"
 #include "ops/conv.h"
+#include "ops/conv_depthwise.h"
 #include "ops/conv_transpose.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
@@ -44,7 +45,7 @@ std::optional<double> multiply_adds(const Problem& problem, const Bindings& symb
   const bool recurrent = op && (op.get_if<Lstm>() || op.get_if<Gru>() || op.get_if<Rnn>());
   const bool product_of_two = op && (op.get_if<MatMul>() || op.get_if<Gemm>() || op.get_if<QuantizedMatMul>());
   const bool window = op && (op.get_if<Conv>() || op.get_if<QuantizedConv>());
-  const bool convolution = window || (op && op.get_if<ConvTranspose>());
+  const bool convolution = window || (op && (op.get_if<ConvTranspose>() || op.get_if<ConvDepthwise>()));
   if (!attention && !recurrent && !product_of_two && !convolution) return 0;
   const bool one_input = attention && attention->layout == "qkv";
   // The output of a recurrence that nobody reads has no shape; its weights tell the rest.
@@ -57,8 +58,10 @@ std::optional<double> multiply_adds(const Problem& problem, const Bindings& symb
   if (op.get_if<ConvTranspose>()) return product(*a) * product(*b, 1);
   if (const auto* gemm = op.get_if<Gemm>()) return product(*y) * (*a)[gemm->transA ? 0 : 1];
   if (product_of_two) return product(*y) * a->back();
-  const std::optional<Sizes> r = sizes(problem.inputs[2], symbols);
+  // The second weights.
+  const std::optional<Sizes> r = sizes(problem.inputs[op.get_if<ConvDepthwise>() ? 3 : 2], symbols);
   if (!r) return std::nullopt;
+  if (op.get_if<ConvDepthwise>()) return product(*a) * (*b)[0] + product(*y) * product(*r, 1);
   return (*a)[0] * (*a)[1] * (product(*b) + product(*r));
 }
 

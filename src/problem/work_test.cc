@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ops/attention.h"
-#include "ops/conv.h"
+#include "ops/conv_depthwise.h"
 #include "ops/gemm.h"
 #include "ops/quantized.h"
 #include "ops/recurrent.h"
@@ -34,6 +34,11 @@ TEST(MultiplyAdds, FollowTheDefinitionOfEachAnchor) {
   const Problem conv = problem(Op(grouped), {{n, Dim(8), Dim(5), Dim(5)}, {Dim(6), Dim(4), Dim(3), Dim(3)}},
                                {n, Dim(6), Dim(3), Dim(3)});
   EXPECT_EQ(multiply_adds(conv, symbols), 3 * 6 * 3 * 3 * (4 * 3 * 3));
+  const Problem pair = problem(
+      Op(ConvDepthwise{}),
+      {{n, Dim(6), Dim(5), Dim(2)}, {Dim(8), Dim(2), Dim(1), Dim(1)}, {Dim(8)}, {Dim(8), Dim(1), Dim(3), Dim(3)}},
+      {n, Dim(4), Dim(3), Dim(8)});
+  EXPECT_EQ(multiply_adds(pair, symbols), 3 * 6 * 5 * 2 * 8 + 3 * 4 * 3 * 8 * 9);
   const Problem gemm = problem(Op(transposed), {{Dim(7), n}, {Dim(7), Dim(2)}}, {n, Dim(2)});
   EXPECT_EQ(multiply_adds(gemm, symbols), 3 * 2 * 7);
   const Problem vectors = problem(op("matmul"), {{n}, {n}}, {});
