@@ -25,6 +25,7 @@ Pass fold_shapes();
 Pass fuse_conv_depthwise();
 Pass fuse_epilogue();
 Pass fuse_pointwise();
+Pass fuse_scaled_conv();
 Pass gather_to_slice();
 Pass gemm_to_matmul();
 Pass infer_shapes();

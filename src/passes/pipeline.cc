@@ -70,7 +70,7 @@ Stage fuse() {
 Stage chain() {
   return {.name = "chain",
           // Convolutions with all that follows them.
-          .passes = {fuse_conv_depthwise()}};
+          .passes = {fuse_conv_depthwise(), fuse_scaled_conv()}};
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include "ops/matmul.h"
 #include "ops/quantized.h"
 #include "ops/recurrent.h"
+#include "ops/scaled_conv.h"
 
 namespace mj {
 namespace {
@@ -44,13 +45,13 @@ std::optional<double> multiply_adds(const Problem& problem, const Bindings& symb
   const auto* attention = op ? op.get_if<Attention>() : nullptr;
   const bool recurrent = op && (op.get_if<Lstm>() || op.get_if<Gru>() || op.get_if<Rnn>());
   const bool product_of_two = op && (op.get_if<MatMul>() || op.get_if<Gemm>() || op.get_if<QuantizedMatMul>());
-  const bool window = op && (op.get_if<Conv>() || op.get_if<QuantizedConv>());
+  const bool window = op && (op.get_if<Conv>() || op.get_if<ScaledConv>() || op.get_if<QuantizedConv>());
   const bool convolution = window || (op && (op.get_if<ConvTranspose>() || op.get_if<ConvDepthwise>()));
   if (!attention && !recurrent && !product_of_two && !convolution) return 0;
   const bool one_input = attention && attention->layout == "qkv";
   // The output of a recurrence that nobody reads has no shape; its weights tell the rest.
   const std::optional<Sizes> a = sizes(problem.inputs[0], symbols);
-  const std::optional<Sizes> b = one_input ? a : sizes(problem.inputs[1], symbols);
+  const std::optional<Sizes> b = one_input ? a : sizes(problem.inputs[op.get_if<ScaledConv>() ? 2 : 1], symbols);
   const std::optional<Sizes> y = recurrent ? Sizes{} : sizes(problem.outputs[0], symbols);
   if (!a || !b || !y || a->empty() || b->empty()) return std::nullopt;
   if (attention) return of_attention(*attention, *a, *b, *y);

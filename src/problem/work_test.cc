@@ -8,6 +8,7 @@
 #include "ops/gemm.h"
 #include "ops/quantized.h"
 #include "ops/recurrent.h"
+#include "ops/scaled_conv.h"
 
 namespace mj {
 namespace {
@@ -39,6 +40,10 @@ TEST(MultiplyAdds, FollowTheDefinitionOfEachAnchor) {
       {{n, Dim(6), Dim(5), Dim(2)}, {Dim(8), Dim(2), Dim(1), Dim(1)}, {Dim(8)}, {Dim(8), Dim(1), Dim(3), Dim(3)}},
       {n, Dim(4), Dim(3), Dim(8)});
   EXPECT_EQ(multiply_adds(pair, symbols), 3 * 6 * 5 * 2 * 8 + 3 * 4 * 3 * 8 * 9);
+  const Problem scaled = problem(
+      Op(ScaledConv{}), {{n, Dim(6), Dim(5), Dim(2)}, {n, Dim(1), Dim(1), Dim(2)}, {Dim(8), Dim(2), Dim(1), Dim(1)}},
+      {n, Dim(6), Dim(5), Dim(8)});
+  EXPECT_EQ(multiply_adds(scaled, symbols), 3 * 6 * 5 * 8 * 2);
   const Problem gemm = problem(Op(transposed), {{Dim(7), n}, {Dim(7), Dim(2)}}, {n, Dim(2)});
   EXPECT_EQ(multiply_adds(gemm, symbols), 3 * 2 * 7);
   const Problem vectors = problem(op("matmul"), {{n}, {n}}, {});
