@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/machine.h"
+#include "compile/fall_back.h"
 #include "compile/samples.h"
 #include "compile/shaken.h"
 #include "compile/verify.h"
@@ -142,7 +143,9 @@ class Compilation {
     } else if (!options_.target_is_here) {
       why_unverified_ = "not compiled on such a machine";
     } else {
-      MJ_TRY(verify_against_oracle());
+      Result<void> verified = verify_against_oracle();
+      if (!verified.ok() && missed_) verified = fall_back(verified.error());
+      MJ_TRY(verified);
     }
     progress("done", 1);
     return finish();
@@ -191,6 +194,17 @@ class Compilation {
   }
 
   Result<void> build() {
+    MJ_ASSIGN(plan_, lower_graph(rounds_to()));
+    report_.steps = static_cast<int>(plan_->steps.size());
+    return {};
+  }
+
+  std::optional<DType> rounds_to() const {
+    return options_.precision == "bf16" ? std::optional(DType::bf16) : std::nullopt;
+  }
+
+  // The plan of the fused graph, whose products may be rounded to `products`.
+  Result<std::shared_ptr<const Plan>> lower_graph(std::optional<DType> products) {
     Stopwatch watch(report_.tune_seconds);
     TacticCache cache;
     if (!options_.cache_path.empty()) {
@@ -206,18 +220,21 @@ class Compilation {
     const int nodes = std::max<int>(1, graph_.node_count());
     MJ_ASSIGN(Plan plan, lower(graph_, [&](const Problem& problem, std::span<const Tensor> constants) {
                 progress("tune", 0.15 + 0.45 * std::min(1.0, done++ / static_cast<double>(nodes)));
-                return tuner.choose(problem, constants);
+                Problem asked = problem;
+                asked.products = products;
+                return tuner.choose(asked, constants);
               }));
-    plan_ = std::make_shared<const Plan>(std::move(plan));
-    report_.steps = static_cast<int>(plan_->steps.size());
-    report_.measured = tuner.measured();
-    report_.cache_hits = tuner.cache_hits();
-    return options_.cache_path.empty() ? Result<void>() : cache.write(options_.cache_path);
+    report_.measured += tuner.measured();
+    report_.cache_hits += tuner.cache_hits();
+    if (!options_.cache_path.empty()) MJ_TRY(cache.write(options_.cache_path));
+    return std::make_shared<const Plan>(std::move(plan));
   }
 
   Result<void> verify_against_oracle() {
     progress("verify", 0.6);
     Stopwatch watch(report_.verify_seconds);
+    worst_ = tolerance_ = 0;
+    verified_samples_ = 0;
     MJ_ASSIGN(const Written written, with_written(model_.graph));
     MJ_ASSIGN(Plan plan, lower(written.graph, choose_reference));
     if (written.rounds_maths) {
@@ -268,6 +285,38 @@ class Compilation {
     return {};
   }
 
+  // Outputs are too far off since products are rounded: of the steps that round, as few as possible go back to f32, the
+  // worst first. How bad a step is shows in a plan where it alone rounds. Gives `why` back where that does not help.
+  Result<void> fall_back(const Error& why) {
+    const std::shared_ptr<const Plan> low = plan_;
+    std::vector<size_t> steps = rounding_steps(*low);
+    if (steps.empty()) return why;
+    MJ_ASSIGN(const std::shared_ptr<const Plan> high, lower_graph(std::nullopt));
+    if (!interchangeable(*low, *high)) return why;
+    const Sample sample = *missed_;
+    std::map<size_t, double> errors;
+    for (const size_t step : steps) {
+      auto alone = std::make_shared<const Plan>(with_steps(*high, *low, std::span(&step, 1)));
+      MJ_ASSIGN(auto program, Program::make(std::move(alone), options_.target.isa));
+      MJ_ASSIGN(const std::vector<Tensor> got, run_once(std::move(program), pool_, sample.inputs, true));
+      errors[step] = compare_outputs(got, sample.outputs).worst;
+    }
+    std::stable_sort(steps.begin(), steps.end(), [&](size_t a, size_t b) { return errors[a] > errors[b]; });
+    const auto try_without = [&](size_t count) {
+      plan_ = std::make_shared<const Plan>(with_steps(*low, *high, std::span(steps).first(count)));
+      return verify_against_oracle();
+    };
+    size_t misses = 0, passes = steps.size();
+    while (misses + 1 < passes) {
+      const size_t middle = (misses + passes) / 2;
+      (try_without(middle).ok() ? passes : misses) = middle;
+    }
+    for (size_t i = 0; i < passes; ++i) report_.kept_high.push_back(place_of(low->steps[steps[i]]));
+    return try_without(passes);
+  }
+
+  double least_tolerance() const { return options_.tolerance.value_or(default_tolerance(options_.precision)); }
+
   // The plan as chosen and, if libraries serve it, by its alternatives alone.
   using Programs = std::vector<std::shared_ptr<const Program>>;
 
@@ -276,7 +325,7 @@ class Compilation {
 
   // What each output may be off, given the oracle's.
   Result<std::vector<double>> allowed(std::span<const Tensor> inputs, std::span<const Tensor> want) {
-    std::vector<double> allowed(want.size(), options_.tolerance);
+    std::vector<double> allowed(want.size(), least_tolerance());
     if (!shaken_) return allowed;
     MJ_ASSIGN(std::vector<Tensor> other, run_once(shaken_, pool_, inputs, false));
     other.resize(want.size());
@@ -300,6 +349,7 @@ class Compilation {
       const Comparison comparison = compare_outputs(got, want);
       for (size_t k = 0; k < comparison.errors.size(); ++k) {
         if (comparison.errors[k] <= limits[k]) continue;
+        missed_ = Sample{{inputs.begin(), inputs.end()}, {want.begin(), want.end()}};
         return model_error(
             "output '{}' differs from the reference by {:.3g} relative L2 on sample {}{}, allowed is {:.3g}; no engine "
             "was written. `millijoule compare MODEL ENGINE` finds the step; MJ_PASSES=-name switches a pass off",
@@ -333,9 +383,11 @@ class Compilation {
       target.verification.reference += ", with its libraries and by own rows in their place";
     }
     target.verification.max_error = worst_;
-    target.verification.tolerance = std::max(tolerance_, options_.tolerance);
+    target.verification.tolerance = std::max(tolerance_, least_tolerance());
     target.plan = *plan_;
     manifest.targets.push_back(std::move(target));
+    report_.rounded = count_rounding(*plan_);
+    if (rounds_to()) manifest.accuracy = accuracy();
 
     manifest.provenance.model_digest = model_.hash;
     manifest.provenance.model_file = std::filesystem::path(path_).filename();
@@ -347,6 +399,18 @@ class Compilation {
     compiled.report = std::move(report_);
     compiled.report.graph = std::move(graph_);
     return compiled;
+  }
+
+  AccuracyCard accuracy() const {
+    AccuracyCard card;
+    card.metric = "relative L2 of the worst output";
+    card.samples = verified_samples_;
+    card.gate = std::max(tolerance_, least_tolerance());
+    if (verified_samples_ > 0) card.after = worst_;
+    card.passed = verified_samples_ > 0;
+    card.kept_high = report_.kept_high;
+    if (options_.samples.empty() && verified_samples_ > 0) card.taints.emplace_back("random inputs");
+    return card;
   }
 
   const std::string& path_;
@@ -361,10 +425,13 @@ class Compilation {
   std::shared_ptr<const Program> shaken_;  // the oracle's yardstick, where one is needed
   double worst_ = 0, tolerance_ = 0;
   int verified_samples_ = 0;
+  std::optional<Sample> missed_;  // the inputs, and the oracle's outputs, on which the plan was too far off
   std::string why_unverified_;
 };
 
 }  // namespace
+
+double default_tolerance(std::string_view precision) { return precision == "bf16" ? 0.02 : 1e-4; }
 
 Result<Plan> oracle_plan(const Model& model) {
   Graph graph = model.graph;
@@ -373,12 +440,17 @@ Result<Plan> oracle_plan(const Model& model) {
 }
 
 Result<Compiled> compile(const std::string& model_path, const CompileOptions& options) {
-  constexpr std::array<std::string_view, 7> kToCome = {"tf32", "fp16", "bf16", "fp8", "int8", "int4", "auto"};
-  if (options.precision != "fp32" && std::find(kToCome.begin(), kToCome.end(), options.precision) == kToCome.end()) {
-    return error(ErrorCode::usage, "--precision: '{}' is not known; use fp32", options.precision);
-  }
-  if (options.precision != "fp32") {
-    return error(ErrorCode::unsupported, "--precision {}: this version compiles fp32 only", options.precision);
+  constexpr std::array<std::string_view, 2> kKnown = {"fp32", "bf16"};
+  constexpr std::array<std::string_view, 6> kToCome = {"tf32", "fp16", "fp8", "int8", "int4", "auto"};
+  const auto among = [&](const auto& names) {
+    return std::find(names.begin(), names.end(), options.precision) != names.end();
+  };
+  if (!among(kKnown)) {
+    if (among(kToCome)) {
+      return error(ErrorCode::unsupported, "--precision {}: this version compiles fp32 and bf16 only",
+                   options.precision);
+    }
+    return error(ErrorCode::usage, "--precision: '{}' is not known; use fp32 or bf16", options.precision);
   }
   return Compilation(model_path, options).run();
 }

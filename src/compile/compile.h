@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,26 +33,32 @@ Result<std::vector<SymbolRange>> profile_of(std::span<const Port> inputs, const 
 using SampleInputs = std::function<Result<std::vector<Tensor>>(std::span<const Port> ports)>;
 
 struct CompileOptions {
-  Target target;               // of this machine or of another CPU; see parse_target()
-  bool target_is_here = true;  // false: choose by order of preference, leave the target unverified
-  std::string precision = "fp32";
+  Target target;                      // of this machine or of another CPU; see parse_target()
+  bool target_is_here = true;         // false: choose by order of preference, leave the target unverified
+  std::string precision = "fp32";     // bf16: products may be rounded where that is faster and passes the gate
   std::vector<SampleInputs> samples;  // to verify on; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
   ProfileShapes profile_shapes;       // the same by the shapes of inputs
   uint64_t seed = 1;
   bool verify = true;
-  // Relative L2 of each output against the oracle; more where the oracle itself is that unsure (shaken.h).
-  double tolerance = 1e-4;
+  // Relative L2 of each output against the oracle; absent: default_tolerance(). More where the oracle itself is that
+  // unsure (shaken.h).
+  std::optional<double> tolerance;
   TuneOptions tune;          // target, opt and default_size are filled in from above
   std::string cache_path;    // of the tactic cache; empty: none is kept
   std::string options_text;  // for the provenance
   std::function<void(std::string_view stage, double done)> progress;  // done in [0, 1]
 };
 
+// Of products that are rounded to bf16, with 8 bits, an output keeps 34 dB of signal over noise.
+double default_tolerance(std::string_view precision);
+
 struct CompileReport {
   double import_seconds = 0, pass_seconds = 0, tune_seconds = 0, verify_seconds = 0, seconds = 0;
   int nodes = 0, steps = 0;  // of the model, of the plan
   int measured = 0, cache_hits = 0;
+  int rounded = 0;                     // steps whose products are rounded to what `precision` names
+  std::vector<std::string> kept_high;  // steps that went back to f32, so that the outputs pass
   PassLog passes;
   Graph graph;  // as fused
 };

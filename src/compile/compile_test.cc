@@ -77,6 +77,38 @@ TEST_F(CompileTest, AMissedToleranceIsAnErrorThatNamesTheOutput) {
   EXPECT_NE(text.find("no engine was written"), std::string::npos);
 }
 
+TEST_F(CompileTest, ProductsAreRoundedWhereThatIsAskedFor) {
+  options_.tune.forced = "gemm:gemm_bf16";
+  EXPECT_EQ(compile(model_, options_).value().report.rounded, 0);
+  options_.precision = "bf16";
+  const Compiled compiled = compile(model_, options_).value();
+  EXPECT_EQ(compiled.report.rounded, 1);
+  const Step& step = compiled.manifest.targets[0].plan.steps[0];
+  EXPECT_EQ(step.choice.row, "gemm_bf16");
+  EXPECT_EQ(step.problem.products, DType::bf16);
+  EXPECT_EQ(compiled.manifest.targets[0].precision, "bf16");
+  ASSERT_TRUE(compiled.manifest.accuracy);
+  EXPECT_TRUE(compiled.manifest.accuracy->passed);
+  EXPECT_EQ(compiled.manifest.accuracy->gate, 0.02);
+
+  const std::string path = (folder_ / "dense.engine").string();
+  ASSERT_TRUE(write_engine(path, compiled.manifest, compiled.measurements).ok());
+  EXPECT_EQ(read_engine(path).value().manifest.targets[0].plan.steps[0].problem.products, DType::bf16);
+}
+
+TEST_F(CompileTest, ProductsThatMissTheGateGoBackToF32) {
+  options_.precision = "bf16";
+  options_.tune.forced = "gemm:gemm_bf16";
+  options_.tolerance = 1e-6;  // noise has more bits than that
+  const Compiled compiled = compile(model_, options_).value();
+  EXPECT_EQ(compiled.report.rounded, 0);
+  EXPECT_EQ(compiled.report.kept_high, std::vector<std::string>{"dense + relu"});
+  EXPECT_EQ(compiled.manifest.accuracy->kept_high, compiled.report.kept_high);
+  EXPECT_LE(compiled.manifest.targets[0].verification.max_error, 1e-6);
+  options_.tolerance = -1;
+  EXPECT_NE(error_text().find("no engine was written"), std::string::npos);
+}
+
 TEST_F(CompileTest, WithoutVerificationTheTargetSaysSo) {
   options_.verify = false;
   EXPECT_FALSE(compile(model_, options_).value().manifest.targets[0].verification.verified);
@@ -137,6 +169,8 @@ TEST_F(CompileTest, OptionsThatDoNotFitTheModelAreUsageErrors) {
   EXPECT_EQ(compile(model_, options_).value().manifest.profiles[0].symbols, options_.profile);
   options_.precision = "int8";
   EXPECT_EQ(compile(model_, options_).error().code, ErrorCode::unsupported);
+  options_.precision = "bf17";
+  EXPECT_EQ(error_text(), "--precision: 'bf17' is not known; use fp32 or bf16");
 }
 
 TEST_F(CompileTest, WithAFullCacheTwoBuildsAreTheSameBytes) {

@@ -92,8 +92,10 @@ struct RunRow {
   int version;
   Isa needs;  // the least instruction set
   Result<std::unique_ptr<Kernel>> (*make)(const MakeArgs& args);
-  // Of a row that lives from a library: why it is missing here; empty if it is not. Null for our own rows.
+  // Of a row that lives from a library or from instructions beyond `needs`: why they are missing here; empty if they
+  // are not. Null for the other rows.
   std::string (*missing)() = nullptr;
+  std::optional<DType> products = std::nullopt;  // Problem::products of the steps that it computes
 };
 
 // Null if this build has no such row.

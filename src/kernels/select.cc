@@ -27,7 +27,9 @@ std::vector<const SelectRow*> rows_of(std::string_view family) {
 }
 
 std::vector<const SelectRow*> rows_for(const Problem& problem) {
-  return rows_of(boxed(problem) ? "any" : family(problem));
+  std::vector<const SelectRow*> rows = rows_of(boxed(problem) ? "any" : family(problem));
+  std::erase_if(rows, [&](const SelectRow* row) { return row->products && row->products != problem.products; });
+  return rows;
 }
 
 std::vector<std::string> one_config(const Problem&, const Target&) { return {""}; }

@@ -27,7 +27,8 @@ struct Packed {
 struct Chosen {
   Choice choice;
   Packed packed;
-  std::optional<Alternative> alternative;  // if the chosen row lives from a library
+  std::optional<Alternative> alternative;  // if the chosen row has one
+  std::optional<DType> products;           // of the chosen row
 };
 
 struct SelectRow {
@@ -42,15 +43,19 @@ struct SelectRow {
   // `constants[i]` is present where problem.inputs[i].constant.
   Result<Packed> (*pack)(const Problem& problem, const Target& target, std::string_view config,
                          std::span<const Tensor> constants);
-  // Of a row that lives from a library: our own row that takes every problem that this one takes. A step stores it as
-  // the way to run without the library. The library row packs as it does, so that the file holds one form for both.
+  // Of a row that lives from a library or from instructions that few machines have: our own row that takes every
+  // problem that this one takes. A step stores it as the way to run without. Both pack alike, so that the file holds
+  // one form for both.
   std::string_view alternative = {};
+  // What it rounds the operands of products to. Such a row is offered only for problems that allow it.
+  std::optional<DType> products = std::nullopt;
 };
 
 std::span<const SelectRow* const> all_select_rows();
 // The rows of a family in order of preference; the reference row is always last.
 std::vector<const SelectRow*> rows_of(std::string_view family);
-// Those of the problem's family; the reference alone where there are no bytes to give to others.
+// Those of the problem's family that round no more than it allows; the reference alone where there are no bytes to give
+// to others.
 std::vector<const SelectRow*> rows_for(const Problem& problem);
 
 // Defaults for rows that need nothing special.

@@ -96,6 +96,7 @@ std::string to_string(const Problem& problem) {
     out += (i ? ", " : "") + operand_text(problem.outputs[i], renames);
   out += ")";
   if (!problem.epilogue.empty()) out += fmt::format(" after {} {}", problem.anchor_inputs, to_string(problem.epilogue));
+  if (problem.products) out += fmt::format(" products in {}", name(*problem.products));
   return out;
 }
 

@@ -30,6 +30,9 @@ struct Problem {
   Body epilogue;  // empty: the anchor's result is the node's. A pointwise node has no anchor (`!op`) and only this.
   int anchor_inputs = 0;  // the first of `inputs` belong to the anchor, the rest to the epilogue
   std::vector<Operand> inputs, outputs;
+  // What the operands of its products are rounded to before they are multiplied and added up in f32: allowed while a
+  // tactic is sought, a fact once it is chosen. Absent: nothing is rounded.
+  std::optional<DType> products;
 
   bool operator==(const Problem&) const = default;
 };

@@ -57,6 +57,13 @@ TEST(Problem, TextAndHashDoNotDependOnTheNamesOfSymbols) {
   EXPECT_NE(to_string(matmul("N")).find(", _)"), std::string::npos) << to_string(matmul("N"));
 }
 
+TEST(Problem, SaysWhatItsProductsAreRoundedTo) {
+  Problem rounded = matmul("N");
+  rounded.products = DType::bf16;
+  EXPECT_EQ(to_string(rounded), to_string(matmul("N")) + " products in bf16");
+  EXPECT_NE(hash(rounded), hash(matmul("N")));
+}
+
 TEST(Problem, TheAnchorDecidesTheFamily) {
   EXPECT_EQ(family(matmul("N")), "gemm");
   Problem problem;

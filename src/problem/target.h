@@ -16,6 +16,8 @@ struct Target {
   int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;
   std::string onednn;  // version of the library behind the building machine's module; empty: none
 
+  bool avx512_bf16 = false, amx_bf16 = false;  // does it multiply bf16 by these instructions?
+
   // "cpu-avx512", "cpu-avx2", "cpu-portable": the name that an engine files it under.
   std::string name() const;
   bool operator==(const Target&) const = default;

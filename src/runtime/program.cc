@@ -45,6 +45,11 @@ Result<std::unique_ptr<Kernel>> make_kernel(const Step& step, const Way& way, Is
                  "{}: the engine wants kernel '{}' version {}, this build has {}; compile the model again", place,
                  way.row, way.version, row ? fmt::format("version {}", row->version) : "none of that name");
   }
+  if (row->products != step.problem.products) {
+    const auto text = [](std::optional<DType> type) { return type ? name(*type) : "f32"; };
+    return model_error("{}: kernel '{}' multiplies in {}, the step says {}", place, row->name, text(row->products),
+                       text(step.problem.products));
+  }
   if (row->needs > isa) {
     return error(ErrorCode::environment, "{}: kernel '{}' needs {}, this machine has {}; compile for this target",
                  place, row->name, name(row->needs), name(isa));

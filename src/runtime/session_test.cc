@@ -334,6 +334,15 @@ TEST(Program, RefusesWhatItCannotRun) {
   EXPECT_NE(program.error().message.find("version 99, this build has version 1"), std::string::npos);
 }
 
+TEST(Program, RefusesAStepThatSaysItRoundsAndDoesNot) {
+  Plan plan = one_op("neg", {kN});
+  plan.steps[0].problem.products = DType::bf16;
+  const auto program = Program::make(std::make_shared<const Plan>(plan), Isa::portable);
+  ASSERT_FALSE(program.ok());
+  EXPECT_NE(program.error().message.find("kernel 'reference' multiplies in f32, the step says bf16"), std::string::npos)
+      << program.error().message;
+}
+
 TEST(Program, TakesTheAlternativeWhereTheChosenRowIsMissing) {
   Plan plan = one_op("neg", {kN});
   plan.steps[0].choice.row = "of_a_library";

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "base/signature.h"
 #include "engine/format/engine_file.h"
+#include "kernels/cpu/bf16.h"
 #include "kernels/onednn/run_module.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
@@ -47,7 +48,7 @@ std::string cache_path(const CompileArgs& args) {
 // What of the command line decides the result, in one order.
 std::string options_text(const CompileArgs& args) {
   std::string text = fmt::format("--target {} --precision {} --seed {} --tolerance {}", args.target, args.precision,
-                                 args.common.seed, args.tolerance);
+                                 args.common.seed, args.tolerance.value_or(default_tolerance(args.precision)));
   if (!args.profile.empty()) text += " --profile " + args.profile;
   if (!args.min_shapes.empty()) text += " --minShapes " + args.min_shapes;
   if (!args.opt_shapes.empty()) text += " --optShapes " + args.opt_shapes;
@@ -84,6 +85,7 @@ nlohmann::ordered_json report_json(const CompileArgs& args, const Compiled& comp
             {"max_error", target.verification.max_error},
             {"tolerance", target.verification.tolerance},
             {"reference", target.verification.reference}}},
+          {"precision", {{"asked", args.precision}, {"steps", r.rounded}, {"kept_high", r.kept_high}}},
           {"passes", passes}};
 }
 
@@ -99,6 +101,8 @@ Result<int> run_compile(const CompileArgs& args) {
   here.isa = detect_isa();
   here.threads = threads_of(args.common);
   here.onednn = onednn::library_version();
+  here.avx512_bf16 = cpu::missing(cpu::Bf16Unit::avx512_bf16).empty();
+  here.amx_bf16 = cpu::missing(cpu::Bf16Unit::amx_bf16).empty();
   CompileOptions options;
   MJ_ASSIGN(options.target, parse_target(args.target, here));
   if (!can_run(options.target.isa)) {
@@ -109,8 +113,11 @@ Result<int> run_compile(const CompileArgs& args) {
         options.target.name(), name(here.isa));
   }
   options.target_is_here = options.target.isa <= here.isa && !args.estimate;
-  // Of another machine's library nothing is known.
-  if (options.target.isa > here.isa) options.target.onednn.clear();
+  // Of another machine's library, and of what more it has, nothing is known.
+  if (options.target.isa > here.isa) {
+    options.target.onednn.clear();
+    options.target.avx512_bf16 = options.target.amx_bf16 = false;
+  }
   options.precision = args.precision;
   MJ_ASSIGN(options.samples, read_samples(args.samples));
   MJ_ASSIGN(options.profile, parse_profile(args.profile));
@@ -145,6 +152,14 @@ Result<int> run_compile(const CompileArgs& args) {
                   "verify {:.1f}",
                   r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured, r.cache_hits,
                   r.verify_seconds));
+  if (args.precision != "fp32") {
+    say(args.common, fmt::format("  {} steps multiply in {}{}", r.rounded, args.precision,
+                                 r.rounded ? "" : ": nowhere was that faster than f32 and near enough to it"));
+  }
+  if (!r.kept_high.empty()) {
+    say(args.common, fmt::format("  {} more went back to f32 for the accuracy asked for: {}{}", r.kept_high.size(),
+                                 r.kept_high[0], r.kept_high.size() > 1 ? ", ..." : ""));
+  }
   if (target.verification.verified) {
     say(args.common,
         fmt::format("  verified on {} sample(s): relative L2 at most {:.2g} (allowed {:.2g})",

@@ -7,6 +7,7 @@
 #include "base/knobs.h"
 #include "base/machine.h"
 #include "energy/meter.h"
+#include "kernels/cpu/bf16.h"
 #include "kernels/onednn/run_module.h"
 #include "tools/output.h"
 #include "tools/verbs.h"
@@ -25,9 +26,22 @@ Finding onednn_module() {
           knob(Knob::onednn) ? "unset MJ_ONEDNN" : "apt-get install libdnnl-dev and build again (optional)"};
 }
 
+Finding bf16_units() {
+  using cpu::Bf16Unit;
+  std::string found, absent;
+  for (Bf16Unit unit : {Bf16Unit::avx512_bf16, Bf16Unit::amx_bf16}) {
+    const std::string reason = cpu::missing(unit);
+    if (reason.empty()) found += fmt::format("{}{}", found.empty() ? "" : ", ", cpu::name(unit));
+    if (absent.empty()) absent = reason;
+  }
+  if (found.empty()) return {"bf16", absent, ""};
+  return {"bf16", absent.empty() ? found : fmt::format("{}; {}", found, absent), ""};
+}
+
 std::vector<Finding> findings() {
   std::vector<Finding> all = {{"CPU", cpu_model(), ""},
                               {"instruction set", std::string(name(detect_isa())), ""},
+                              bf16_units(),
                               {"threads", fmt::format("{} by affinity and quota", default_threads()), ""}};
   const std::vector<RaplDomain> domains = rapl_domains();
   if (domains.empty()) all.push_back({"RAPL", "absent (usual in virtual machines and containers)", ""});

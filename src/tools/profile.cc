@@ -108,6 +108,7 @@ Result<int> run_profile(const ProfileArgs& args) {
                     {"modelled_joules", joules},
                     {"nodes", step.origin}});
     if (rate > 0) rows.back()[integers ? "gops" : "gflops"] = rate;
+    if (step.problem.products) rows.back()["products"] = name(*step.problem.products);
   }
   say_onednn(args.common);
   if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, engine->program(), medians));

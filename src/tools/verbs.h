@@ -26,7 +26,8 @@ struct CompileArgs {
   std::string model, output, target = "cpu", precision = "fp32", profile, cache, cache_dir, sign_key, min_shapes,
                              opt_shapes, max_shapes;
   std::vector<std::string> samples;
-  double tolerance = 1e-4, tune_seconds = 60;
+  std::optional<double> tolerance;  // absent: of the precision
+  double tune_seconds = 60;
   bool no_verify = false, estimate = false;
 };
 

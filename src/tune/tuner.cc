@@ -9,8 +9,9 @@
 namespace mj {
 namespace {
 
-// A library must win by this much: its rows pack again at load, beside the weights that the engine maps.
-constexpr double kLibraryHandicap = 1.1;
+// What one of these rows must win by. A library's rows pack again at load, beside the weights that the engine maps; and
+// nothing is rounded that hardly saves time.
+constexpr double kLibraryHandicap = 1.1, kRoundingHandicap = 1.05;
 
 // Measured before estimated before order of preference. Estimates count only where nothing was measured and all have
 // one; the reference, which has none, stays last.
@@ -22,7 +23,8 @@ void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> 
   });
   auto handicap = [&](const Candidate& c) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const SelectRow* r) { return r->name == c.row; });
-    return row != rows.end() && !(*row)->alternative.empty() ? kLibraryHandicap : 1.0;
+    if (row == rows.end()) return 1.0;
+    return (*row)->products ? kRoundingHandicap : (*row)->alternative.empty() ? 1.0 : kLibraryHandicap;
   };
   auto cost = [&](const Candidate& c) {
     return handicap(c) * (by_estimate && !is_reference(c) ? *c.estimated_seconds : c.seconds.value_or(kNever));
@@ -102,14 +104,24 @@ std::string Tuner::key(const Problem& problem) const {
   std::string rows;
   for (const SelectRow* row : rows_for(problem))
     rows += fmt::format("{}{}/{}", rows.empty() ? "" : " ", row->name, row->version);
-  return fmt::format("{} @ [{}] on {} threads={} onednn={} rows=({}) {}", to_string(problem), sizes,
-                     options_.target.name(), options_.target.threads, options_.target.onednn, rows, options_.forced);
+  std::string units;
+  if (problem.products) {
+    units = fmt::format(" avx512_bf16={:d} amx_bf16={:d}", options_.target.avx512_bf16, options_.target.amx_bf16);
+  }
+  return fmt::format("{} @ [{}] on {} threads={} onednn={}{} rows=({}) {}", to_string(problem), sizes,
+                     options_.target.name(), options_.target.threads, options_.target.onednn, units, rows,
+                     options_.forced);
 }
 
 std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& choice) const {
   std::vector<Option> found;
-  const Forced forced = forced_for(options_.forced, family(problem));
-  for (const SelectRow* row : rows_for(problem)) {
+  Forced forced = forced_for(options_.forced, family(problem));
+  const std::vector<const SelectRow*> rows = rows_for(problem);
+  // Rows of a precision that the problem does not allow force nothing.
+  std::erase_if(forced.only, [&](std::string_view word) {
+    return std::none_of(rows.begin(), rows.end(), [&](const SelectRow* row) { return row->name == word; });
+  });
+  for (const SelectRow* row : rows) {
     const bool is_reference = row->family == "any";
     Refusal refusal = row->refuses(problem, options_.target);
     // The reference stays where the forced row refuses: a choice always exists.
@@ -154,8 +166,13 @@ Alternative Tuner::alternative_of(const SelectRow& row, const Problem& problem, 
   CHECK(false, "'{}' has no alternative '{}'", row.name, row.alternative);
 }
 
-Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> constants) {
+Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> constants) {
   const auto start = Clock::now();
+  Problem problem = asked;
+  const std::vector<const SelectRow*> offered = rows_for(problem);
+  if (std::none_of(offered.begin(), offered.end(), [](const SelectRow* row) { return row->products.has_value(); })) {
+    problem.products.reset();
+  }
   const std::string key = this->key(problem);
   Chosen chosen;
   const SelectRow* row = nullptr;
@@ -199,6 +216,7 @@ Result<Chosen> Tuner::choose(const Problem& problem, std::span<const Tensor> con
     chosen.choice = std::move(choice);
   }
   MJ_ASSIGN(chosen.packed, row->pack(problem, options_.target, chosen.choice.config, constants));
+  chosen.products = row->products;
   if (!row->alternative.empty()) chosen.alternative = alternative_of(*row, problem, chosen.packed);
   seconds_ += seconds_since(start);
   return chosen;

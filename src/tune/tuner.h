@@ -31,6 +31,7 @@ class Tuner {
   // `pool` times the candidates as the engine will run them. Cache and pool must outlive the tuner.
   Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool);
 
+  // problem.products says what rows may round to, whether or not the problem has any.
   Result<Chosen> choose(const Problem& problem, std::span<const Tensor> constants);
 
   double seconds() const { return seconds_; }

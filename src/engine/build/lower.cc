@@ -116,6 +116,7 @@ class Lowering {
     Result<Chosen> chosen = all_sized ? choose_(step.problem, constants) : choose_reference(step.problem, constants);
     if (!chosen.ok()) return node.origin.empty() ? chosen.error() : chosen.error().in(node.origin[0]);
     step.choice = std::move(chosen->choice);
+    step.problem.products = chosen->products;
     step.packed = std::move(chosen->packed.tensors);
     step.alternative = std::move(chosen->alternative);
     const std::vector<int>& consumed = chosen->packed.consumed;

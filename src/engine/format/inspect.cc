@@ -101,7 +101,7 @@ std::string step_lines(const Plan& plan, const std::string& indent) {
         out += fmt::format("{}by {} version {}{}\n", inner, printable(step.choice.row), step.choice.version,
                            step.choice.config.empty() ? "" : " {" + printable(step.choice.config) + "}");
         if (step.alternative) {
-          out += fmt::format("{}without its library by {} version {}\n", inner, printable(step.alternative->row),
+          out += fmt::format("{}where that cannot run by {} version {}\n", inner, printable(step.alternative->row),
                              step.alternative->version);
         }
         for (const Candidate& c : step.choice.candidates) out += fmt::format("{}- {}\n", inner, candidate_text(c));

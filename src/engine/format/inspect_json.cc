@@ -69,6 +69,7 @@ Json kernel_json(const Step& step) {
               {"precision", {{"inputs", inputs}, {"outputs", outputs}}},
               {"candidates", candidates},
               {"refused", refused}};
+  if (step.problem.products) out["precision"]["products"] = name(*step.problem.products);
   if (const std::optional<Alternative>& other = step.alternative) {
     out["alternative"] = {
         {"tactic", printable(other->row)}, {"version", other->version}, {"config", printable(other->config)}};

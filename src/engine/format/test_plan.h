@@ -37,6 +37,7 @@ inline Step example_matmul(const Shape& x, const Shape& y) {
   step.problem.anchor_inputs = 2;
   step.problem.inputs = {{DType::f32, x, false}, {DType::f32, {Dim(4), Dim(3)}, true}};
   step.problem.outputs = {{DType::f32, y, false}};
+  step.problem.products = DType::bf16;
   step.problem.epilogue.params = {DType::f32};
   step.problem.epilogue.instructions = {{op("relu"), {0}, DType::f32},
                                         {op("leaky_relu", {{0, "alpha", 0.25f}}), {1}, DType::f32}};

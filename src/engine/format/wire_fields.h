@@ -163,6 +163,7 @@ void fields(V& v, T& x) {
   v(3, "anchor_inputs", x.anchor_inputs);
   v(4, "inputs", x.inputs);
   v(5, "outputs", x.outputs);
+  v(6, "products", x.products);
 }
 template <class V, Of<Candidate> T>
 void fields(V& v, T& x) {

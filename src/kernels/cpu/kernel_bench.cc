@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of the fp32 kernels on the layers of ResNet-50, BERT-base and a three-layer LSTM: kernel_bench [filter] [batch]
+// Speed of the kernels on the layers of ResNet-50, BERT-base and a three-layer LSTM, in fp32 and with products of bf16
+// by each unit of this machine: kernel_bench [filter] [batch]
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "kernels/cpu/bf16_product.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/lstm.h"
@@ -172,6 +174,36 @@ double measure(ThreadPool& pool, Isa isa, const Case& c) {
   return best_seconds([&] { run(pool, isa, s, x.data(), packed.next(), y.data(), e, workspace.data()); });
 }
 
+double measure_bf16(ThreadPool& pool, const Bf16Kernels& kernels, const Case& c) {
+  Epilogue e;
+  e.clip = true;
+  e.hi = std::numeric_limits<float>::infinity();
+  const ConvShape& s = c.conv;
+  const bool is_conv = s.n != 0;
+  const int64_t k = is_conv ? s.kh * s.kw * s.c : c.k, n = is_conv ? s.k : c.n, m = is_conv ? s.n * s.oh * s.ow : c.m;
+  const Buffer x = filled(is_conv ? s.n * s.h * s.w * s.c : m * k), w = filled(k * n), bias = filled(n);
+  ColdWeights packed(packed_bf16(k, n) / 2);
+  auto* const first = reinterpret_cast<uint16_t*>(packed.first());
+  if (is_conv)
+    pack_bf16_conv(s, w.data(), first);
+  else
+    pack_bf16(w.data(), n, false, k, n, 1, first);
+  packed.replicate();
+  e.bias = bias.data();
+  Buffer y(static_cast<size_t>(m * n));
+  const int64_t bytes =
+      is_conv ? bf16_conv_workspace(kernels, s, pool.threads()) : bf16_gemm_workspace(kernels, m, n, k, pool.threads());
+  std::vector<char> workspace(static_cast<size_t>(bytes) + 64);
+  char* const space = workspace.data() + (64 - reinterpret_cast<uintptr_t>(workspace.data()) % 64);
+  return best_seconds([&] {
+    const auto* weights = reinterpret_cast<const uint16_t*>(packed.next());
+    if (is_conv)
+      bf16_conv(pool, kernels, s, x.data(), weights, y.data(), e, space);
+    else
+      bf16_gemm(pool, kernels, {m, n, k, x.data(), k, weights, y.data(), n, e}, space);
+  });
+}
+
 void bench(const std::string& filter, int64_t batch, int threads) {
   const Isa isa = detect_isa();
   ThreadPool pool(threads);
@@ -185,7 +217,14 @@ void bench(const std::string& filter, int64_t batch, int threads) {
     if (c.name.find(filter) == std::string::npos) continue;
     const double seconds = measure(pool, isa, c);
     const double gflops = c.flops / seconds * 1e-9;
-    fmt::print("{:38} {:9.1f} {:5.1f}% {:9.3f}\n", c.name, gflops, gflops / peak * 100, seconds * 1e3);
+    fmt::print("{:38} {:9.1f} {:5.1f}% {:9.3f}", c.name, gflops, gflops / peak * 100, seconds * 1e3);
+    for (Bf16Unit unit : {Bf16Unit::none, Bf16Unit::avx512_bf16, Bf16Unit::amx_bf16}) {
+      if (c.steps || c.winograd || !missing(unit).empty()) continue;
+      const double rounded = measure_bf16(pool, bf16_kernels(isa, unit), c);
+      fmt::print("   {} {:.1f} GFLOP/s {:.3f} ms", unit == Bf16Unit::none ? "bf16" : name(unit),
+                 c.flops / rounded * 1e-9, rounded * 1e3);
+    }
+    fmt::print("\n");
     Total& total = totals[c.steps ? 2 : c.name.find("bert") != std::string::npos];
     total.flops += static_cast<double>(c.count) * c.flops;
     total.seconds += static_cast<double>(c.count) * seconds;

@@ -18,6 +18,9 @@ struct GemmForm {
   bool adds_matrix = false;  // c has the output's shape
 };
 
+// Gemm's constant c as one bias for each of n columns, beta folded in. Of the build half.
+Tensor gemm_bias(const GemmForm& form, const Tensor& c, int64_t n);
+
 // Fills `form`, or says why no form fits.
 std::optional<std::string> gemm_form(const Problem& problem, GemmForm& form);
 

@@ -2,8 +2,8 @@
 // gemm_f32: matmul and gemm on the fp32 core; b packed ahead where it is constant, else by each run.
 #include <algorithm>
 
-#include "kernels/cpu/body_epilogue.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/gemm/epilogue.h"
 #include "kernels/gemm/form.h"
 #include "kernels/kernel.h"
 
@@ -27,7 +27,7 @@ struct Plan {
 class GemmF32 final : public Kernel {
  public:
   GemmF32(const Problem& problem, const GemmForm& form, std::span<const Tensor> packed, Isa isa)
-      : form_(form), isa_(isa), epilogue_(problem, isa, fields_of(form)) {
+      : form_(form), isa_(isa), epilogue_(problem, isa, gemm_fields(form)) {
     size_t at = 0;
     if (form.packs_b) {
       const Dims packed_form = packed[1].to_i64();
@@ -70,20 +70,8 @@ class GemmF32 final : public Kernel {
   }
 
  private:
-  static cpu::EpilogueFields fields_of(const GemmForm& form) {
-    if (form.adds_matrix) return cpu::EpilogueFields::none;
-    return form.adds_bias ? cpu::EpilogueFields::no_bias : cpu::EpilogueFields::all;
-  }
-
   cpu::Epilogue epilogue(const cpu::BodyEpilogue::Bound& bound, std::span<const TensorRef> inputs, int64_t n) const {
-    cpu::Epilogue e = bound.epilogue();
-    if (form_.adds_bias)
-      e.bias = bias_.present() ? static_cast<const float*>(bias_.raw()) : inputs[2].as<const float>();
-    if (form_.adds_matrix) {
-      e.residual = inputs[2].as<const float>();
-      e.ld_residual = n;
-    }
-    return e;
+    return gemm_epilogue(form_, bound, bias_, inputs, n);
   }
 
   // Dims only; the pointers come later.

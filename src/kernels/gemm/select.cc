@@ -22,14 +22,6 @@ Tensor packed_b(const GemmForm& form, Isa isa, const Tensor& b, int64_t k, int64
   return packed;
 }
 
-Tensor packed_bias(const GemmForm& form, const Tensor& c, int64_t n) {
-  Tensor bias = Tensor::zeros(DType::f32, {n});
-  const std::span<const float> from = c.data<float>();
-  const std::span<float> to = bias.mutable_data<float>();
-  for (size_t i = 0; i < to.size(); ++i) to[i] = form.beta * from[from.size() == 1 ? 0 : i];
-  return bias;
-}
-
 Result<Packed> pack(const Problem& problem, const Target& target, std::string_view, std::span<const Tensor> constants) {
   GemmForm form;
   if (auto reason = gemm_form(problem, form)) return model_error("gemm_f32 cannot pack this step: {}", *reason);
@@ -42,7 +34,7 @@ Result<Packed> pack(const Problem& problem, const Target& target, std::string_vi
     packed.consumed = {1};
   }
   if (form.packs_bias) {
-    packed.tensors.push_back(packed_bias(form, constants[2], *problem.outputs[0].shape[1].constant()));
+    packed.tensors.push_back(gemm_bias(form, constants[2], *problem.outputs[0].shape[1].constant()));
     packed.consumed.push_back(2);
   }
   return packed;
@@ -60,6 +52,14 @@ std::optional<double> estimate(const Problem& problem, const Target& target, con
 }
 
 }  // namespace
+
+Tensor gemm_bias(const GemmForm& form, const Tensor& c, int64_t n) {
+  Tensor bias = Tensor::zeros(DType::f32, {n});
+  const std::span<const float> from = c.data<float>();
+  const std::span<float> to = bias.mutable_data<float>();
+  for (size_t i = 0; i < to.size(); ++i) to[i] = form.beta * from[from.size() == 1 ? 0 : i];
+  return bias;
+}
 
 extern const SelectRow select_gemm_f32;
 const SelectRow select_gemm_f32 = {"gemm", "gemm_f32", 1, refuses, one_config, estimate, pack};
