@@ -14,22 +14,22 @@ constexpr size_t kMostWork = 1 << 18;  // pairs of blocks, about 0.2 ms: a new s
 
 // In this order, each at the lowest offset that is free all through its life.
 int64_t place_in_order(std::span<Block> blocks, const Order& order) {
-  std::vector<const Block*> placed;  // by offset
+  std::vector<Block> placed;  // by offset; copies, so that looking through them is fast
   placed.reserve(blocks.size());
   int64_t end = 0;
   for (size_t i : order) {
     Block& block = blocks[i];
     int64_t at = 0;
-    for (const Block* other : placed) {
-      if (other->last < block.first || block.last < other->first) continue;
-      if (at + block.bytes <= other->offset) break;
-      at = std::max(at, other->offset + other->bytes);
+    for (const Block& other : placed) {
+      if (other.last < block.first || block.last < other.first) continue;
+      if (at + block.bytes <= other.offset) break;
+      at = std::max(at, other.offset + other.bytes);
     }
     block.offset = at;
     end = std::max(end, at + block.bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), &block,
-                                   [](const Block* a, const Block* b) { return a->offset < b->offset; }),
-                  &block);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), block,
+                                   [](const Block& x, const Block& y) { return x.offset < y.offset; }),
+                  block);
   }
   return end;
 }
@@ -68,11 +68,12 @@ int64_t largest_live(std::span<const Block> blocks, size_t steps) {
 }
 
 // No order is best for all networks. The largest first is nearly always at the bound; others are tried only where it is
-// not, at last that in which those who reach the end come first.
+// not near, at last that in which those who reach the end come first.
 int64_t place(std::span<Block> blocks, int64_t bound) {
   Order best = descending(blocks, [](const Block& b) { return b.bytes; });
   int64_t least = place_in_order(blocks, best);
-  if (least <= bound) return least;
+  const int64_t good = bound + bound / 32;
+  if (least <= good) return least;
   const int worst = worst_step(blocks);
   const auto length = [](const Block& b) { return int64_t{b.last} - b.first + 1; };
   const std::array others = {
@@ -87,10 +88,10 @@ int64_t place(std::span<Block> blocks, int64_t bound) {
     if (end >= least) continue;
     least = end;
     best = order;
-    if (least <= bound) return least;
+    if (least <= good) return least;
   }
   Order order = best;
-  for (size_t work = 0; work < kMostWork && least > bound; work += blocks.size() * blocks.size() + 1) {
+  for (size_t work = 0; work < kMostWork && least > good; work += blocks.size() * blocks.size() + 1) {
     const int64_t end = place_in_order(blocks, order);
     if (end < least) {
       least = end;
