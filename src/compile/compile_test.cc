@@ -102,7 +102,7 @@ TEST_F(CompileTest, ProductsThatMissTheGateGoBackToF32) {
   options_.tolerance = 1e-6;  // noise has more bits than that
   const Compiled compiled = compile(model_, options_).value();
   EXPECT_EQ(compiled.report.rounded, 0);
-  EXPECT_EQ(compiled.report.kept_high, std::vector<std::string>{"dense + relu"});
+  EXPECT_EQ(compiled.report.kept_high, std::vector<std::string>{"dense (MatMul) + relu (Relu)"});
   EXPECT_EQ(compiled.manifest.accuracy->kept_high, compiled.report.kept_high);
   EXPECT_LE(compiled.manifest.targets[0].verification.max_error, 1e-6);
   options_.tolerance = -1;

@@ -118,9 +118,11 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
   Forced forced = forced_for(options_.forced, family(problem));
   const std::vector<const SelectRow*> rows = rows_for(problem);
   // Rows of a precision that the problem does not allow force nothing.
-  std::erase_if(forced.only, [&](std::string_view word) {
-    return std::none_of(rows.begin(), rows.end(), [&](const SelectRow* row) { return row->name == word; });
-  });
+  const auto names = [](const std::vector<const SelectRow*>& among, std::string_view word) {
+    return std::any_of(among.begin(), among.end(), [&](const SelectRow* row) { return row->name == word; });
+  };
+  std::erase_if(forced.only,
+                [&](std::string_view word) { return names(rows_of(family(problem)), word) && !names(rows, word); });
   for (const SelectRow* row : rows) {
     const bool is_reference = row->family == "any";
     Refusal refusal = row->refuses(problem, options_.target);

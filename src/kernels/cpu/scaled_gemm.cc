@@ -17,12 +17,12 @@ struct Layout {
 };
 
 Layout layout_of(const Microkernels& kernels, const ScaledGemm& s, int threads) {
-  const int64_t mr = kernels.mr, tiles = (s.g.m + mr - 1) / mr;
+  const int64_t mr = kernels.mr, tiles = std::max<int64_t>(1, (s.g.m + mr - 1) / mr);
   const int64_t most =
       std::clamp(kBlockFloats / std::max<int64_t>(1, s.g.k) / mr, kMinTiles, std::max(kMinTiles, kMaxRows / mr));
-  int64_t blocks = std::max<int64_t>(1, (tiles + most - 1) / most);
+  int64_t blocks = (tiles + most - 1) / most;
   if (threads > 1) blocks = std::min(tiles, (blocks + threads - 1) / threads * threads);
-  return {std::max<int64_t>(1, blocks), (tiles + blocks - 1) / std::max<int64_t>(1, blocks) * mr};
+  return {blocks, (tiles + blocks - 1) / blocks * mr};
 }
 
 int64_t aligned(int64_t floats) { return (floats + 15) / 16 * 16; }
