@@ -62,7 +62,7 @@ MODELS = {
     "conformer_small": Model({"T": (1, 37, 200)}),
     "lstm_am": Model({"T": (1, 37, 200)}),
     "tabular_mlp": Model(),
-    "ocr": Model({"H W": ((48, 64), (48, 320), (48, 488))},
+    "ocr": Model({"H W": ((32, 320), (48, 64), (48, 320), (48, 488))},
                  ("rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx"), {"x": ("N", 3, "H", "W")}),
     "ocr_det": Model({"H W": ((32, 32), (96, 320), (160, 64), (100, 64))},
                      ("rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"), {"x": ("N", 3, "H", "W")},
