@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/align.h"
 #include "base/checked.h"
 #include "engine/format/plan_verify.h"
 #include "runtime/placement.h"
@@ -14,8 +15,6 @@ namespace {
 
 // No machine has more; sums of offsets below it cannot overflow.
 constexpr int64_t kMostBytes = int64_t{1} << 47;
-
-int64_t align_up(int64_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
 
 std::vector<TensorRef> refs_of(const std::vector<int>& ids, const Plan& plan, const Layout& layout) {
   std::vector<TensorRef> refs;
@@ -205,7 +204,7 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
     int& block = block_of[static_cast<size_t>(host[i])];
     if (block < 0) {
       block = static_cast<int>(blocks.size());
-      blocks.push_back({align_up(*tensor_bytes(plan.tensors[i].dtype, layout.dims[i])), first[i], last[i]});
+      blocks.push_back({aligned_bytes(*tensor_bytes(plan.tensors[i].dtype, layout.dims[i])), first[i], last[i]});
     }
     block_of[i] = block;
     Block& lives = blocks[static_cast<size_t>(block)];
@@ -220,7 +219,7 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
         refs_of(step.inputs, plan, layout), refs_of(step.outputs, plan, layout), options.threads);
     if (layout.workspace_bytes[s] == 0) continue;
     workspaces.emplace_back(s, static_cast<int>(blocks.size()));
-    blocks.push_back({align_up(layout.workspace_bytes[s]), static_cast<int>(s), static_cast<int>(s)});
+    blocks.push_back({aligned_bytes(layout.workspace_bytes[s]), static_cast<int>(s), static_cast<int>(s)});
   }
   int64_t sum = 0;
   for (const Block& block : blocks) {

@@ -10,8 +10,6 @@
 
 namespace mj {
 
-inline constexpr int64_t kArenaAlignment = 64;  // bytes: a cache line
-
 struct Layout {
   static constexpr int64_t kLate = -1;       // on the heap, made by its step: sized only while running
   static constexpr int64_t kElsewhere = -2;  // a constant, an input of the caller's

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/align.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "engine/format/plan_verify.h"
@@ -12,7 +13,7 @@
 namespace mj {
 namespace {
 
-constexpr std::align_val_t kArenaAlign{kArenaAlignment};
+constexpr std::align_val_t kArenaAlign{kCacheLine};
 
 void* default_allocate(void*, size_t bytes) { return ::operator new(bytes, kArenaAlign, std::nothrow); }
 void default_release(void*, void* memory) { ::operator delete(memory, kArenaAlign); }

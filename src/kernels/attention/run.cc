@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/align.h"
 #include "kernels/attention/layout.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/body_epilogue.h"
@@ -20,7 +21,6 @@ constexpr int64_t kBlockFloats = 32 << 10;  // of scores: they and a panel of V 
 int64_t block_rows(int64_t keys) {
   return std::clamp<int64_t>(kBlockFloats / std::max<int64_t>(keys, 1), 12, kMaxBlock);
 }
-int64_t line_up(int64_t floats) { return (floats + 15) / 16 * 16; }
 
 class AttentionF32 final : public Kernel {
  public:
@@ -94,10 +94,10 @@ class AttentionF32 final : public Kernel {
     Sizes s{};
     s.head_a_task = l.batch * l.key_heads >= 2 * threads;
     s.rows = block_rows(l.keys);
-    s.k_panels = line_up(cpu::packed_b_floats(isa_, l.depth, l.keys));
-    s.slot = s.k_panels + line_up(cpu::packed_b_floats(isa_, l.keys, l.v_depth));
+    s.k_panels = aligned_floats(cpu::packed_b_floats(isa_, l.depth, l.keys));
+    s.slot = s.k_panels + aligned_floats(cpu::packed_b_floats(isa_, l.keys, l.v_depth));
     s.slots = s.head_a_task ? threads : l.batch * l.key_heads;
-    s.thread = line_up(s.rows * l.keys);
+    s.thread = aligned_floats(s.rows * l.keys);
     s.total = s.slots * s.slot + threads * s.thread;
     return s;
   }
@@ -106,7 +106,7 @@ class AttentionF32 final : public Kernel {
   void pack(const Run& r, int64_t head, float* panels) const {
     const AttentionLayout& l = r.l;
     const int64_t b = head / l.key_heads, h = head % l.key_heads;
-    const int64_t k_floats = line_up(cpu::packed_b_floats(isa_, l.depth, l.keys));
+    const int64_t k_floats = aligned_floats(cpu::packed_b_floats(isa_, l.depth, l.keys));
     cpu::pack_b(isa_, r.k + l.k.at(b, h), l.k.row, true, l.depth, l.keys, panels);
     cpu::pack_b(isa_, r.v + l.v.at(b, h), l.v.row, false, l.keys, l.v_depth, panels + k_floats);
   }

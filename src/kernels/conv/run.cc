@@ -3,6 +3,7 @@
 // saw.
 #include <algorithm>
 
+#include "base/align.h"
 #include "kernels/conv/shape.h"
 #include "kernels/cpu/body_epilogue.h"
 #include "kernels/kernel.h"
@@ -38,8 +39,6 @@ PackedWeights PackedWeights::of(const MakeArgs& args) {
 }
 
 namespace {
-
-int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // dst[b][j][i] = src[b][i][j] for each of `batch` matrices of rows x columns, in blocks that both sides keep in L1.
 void transpose(ThreadPool& pool, const float* src, int64_t batch, int64_t rows, int64_t columns, float* dst) {
@@ -128,12 +127,12 @@ class ConvF32 final : public Kernel {
 
   Buffers buffers(const cpu::ConvShape& s, int threads) const {
     Buffers b;
-    b.core = align64(cpu::conv_workspace(weights_.isa, s, threads));
+    b.core = aligned_bytes(cpu::conv_workspace(weights_.isa, s, threads));
     constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
     // With one pixel, NCHW and NHWC are the same.
-    if (!op_.channels_last && !s.x_nchw && s.h * s.w > 1) b.x = align64(s.n * s.h * s.w * s.c * kFloat);
-    if (!op_.channels_last && s.oh * s.ow > 1) b.y = align64(s.n * s.oh * s.ow * s.k * kFloat);
-    if (!weights_.panels.present()) b.weights = align64(cpu::packed_conv_floats(weights_.isa, s) * kFloat);
+    if (!op_.channels_last && !s.x_nchw && s.h * s.w > 1) b.x = aligned_bytes(s.n * s.h * s.w * s.c * kFloat);
+    if (!op_.channels_last && s.oh * s.ow > 1) b.y = aligned_bytes(s.n * s.oh * s.ow * s.k * kFloat);
+    if (!weights_.panels.present()) b.weights = aligned_bytes(cpu::packed_conv_floats(weights_.isa, s) * kFloat);
     return b;
   }
 

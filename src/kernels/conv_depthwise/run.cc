@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv_depthwise_rows_f32: row by row, the wide image never whole. conv_depthwise_whole_f32: one convolution after the
 // other, the wide image in the workspace; better where it is small and the first has many weights.
+#include "base/align.h"
 #include "kernels/conv/shape.h"
 #include "kernels/cpu/body_epilogue.h"
 #include "kernels/cpu/conv_depthwise.h"
@@ -79,7 +80,7 @@ class ConvDepthwiseF32 final : public Kernel {
  private:
   static int64_t wide_bytes(const cpu::ConvDepthwiseShape& s) {
     const cpu::ConvShape& d = s.depthwise;
-    return (d.n * d.h * d.w * d.c * static_cast<int64_t>(sizeof(float)) + 63) / 64 * 64;
+    return aligned_bytes(d.n * d.h * d.w * d.c * static_cast<int64_t>(sizeof(float)));
   }
 
   cpu::ConvDepthwiseShape shape(std::span<const TensorRef> inputs, std::span<const TensorRef> outputs) const {

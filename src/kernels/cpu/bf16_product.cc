@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/align.h"
 #include "base/function_ref.h"
 #include "base/half.h"
 #include "kernels/cpu/block.h"
@@ -20,7 +21,6 @@ constexpr int64_t kBlockElements = 256 << 10, kMaxBlockRows = 128, kDeepTiles = 
 constexpr int64_t kTasksPerThread = 4;
 
 int64_t blocks(int64_t total, int64_t unit) { return (total + unit - 1) / unit; }
-int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // How a product is cut into tasks, and where its strips are packed: all before the first task if several tasks read
 // the same ones, else by each task for itself.
@@ -159,7 +159,7 @@ struct Image {
         runs(s.dilation_w == 1 ? s.kh : s.kh * s.kw) {}
   // A vector read at the last element stays inside.
   int64_t bytes(const ConvShape& s) const {
-    return align64((s.n * height * width * s.c + kBf16Deep) * static_cast<int64_t>(sizeof(uint16_t)));
+    return aligned_bytes((s.n * height * width * s.c + kBf16Deep) * static_cast<int64_t>(sizeof(uint16_t)));
   }
   int64_t line_elements() const { return blocks(runs * run + kBf16Deep, kBf16Deep) * kBf16Deep; }
 };
@@ -228,7 +228,8 @@ int64_t bf16_conv_workspace(const Bf16Kernels& kernels, const ConvShape& s, int 
   const int64_t product = bf16_gemm_workspace(kernels, pixels, s.k, s.kh * s.kw * s.c, threads);
   if (is_pointwise(s)) return product;
   const Image image(s);
-  return product + image.bytes(s) + align64(image.line_elements() * static_cast<int64_t>(sizeof(uint16_t))) * threads;
+  return product + image.bytes(s) +
+         aligned_bytes(image.line_elements() * static_cast<int64_t>(sizeof(uint16_t))) * threads;
 }
 
 void bf16_conv(ThreadPool& pool, const Bf16Kernels& kernels, const ConvShape& s, const float* x, const uint16_t* packed,
@@ -241,7 +242,7 @@ void bf16_conv(ThreadPool& pool, const Bf16Kernels& kernels, const ConvShape& s,
   std::byte* const space = static_cast<std::byte*>(workspace) + cut.bytes(pool.threads());
   auto* const copy = reinterpret_cast<uint16_t*>(space);
   auto* const lines = reinterpret_cast<uint16_t*>(space + image.bytes(s));
-  const int64_t line = align64(image.line_elements() * static_cast<int64_t>(sizeof(uint16_t))) / 2;
+  const int64_t line = aligned_bytes(image.line_elements() * static_cast<int64_t>(sizeof(uint16_t))) / 2;
 
   const int64_t row_elements = image.width * s.c, image_rows = s.n * image.height;
   const auto elements = static_cast<double>(image_rows * row_elements);

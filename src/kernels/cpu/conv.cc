@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/align.h"
 #include "base/check.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/depthwise.h"
@@ -29,8 +30,6 @@ Method method_of(const ConvShape& s) {
   if (s.groups == 1 && s.c <= kFewChannels && s.dilation_w == 1) return Method::folded;
   return Method::general;
 }
-
-int64_t aligned(int64_t floats) { return (floats + 15) / 16 * 16; }
 
 // The matrix that the tile sees. For `folded` the image is the padded copy, of which a pixel of K is a kernel row.
 struct View {
@@ -122,14 +121,14 @@ Layout layout_of(const Microkernels& kernels, const ConvShape& s, int threads) {
   Layout l{};
   if (method == Method::pointwise && s.groups == 1) return l;
   const int64_t pixels = s.n * s.oh * s.ow;
-  l.zeros = aligned(std::max(s.c, s.kw * s.c));
+  l.zeros = aligned_floats(std::max(s.c, s.kw * s.c));
   if (method == Method::depthwise) {
     l.pointers = s.kh + depthwise_pointers(s);
     l.tasks = s.n * s.oh;
     return l;
   }
   const bool folded = method == Method::folded;
-  if (folded) l.copy = aligned(s.n * s.h * padded_width(s) * s.c);
+  if (folded) l.copy = aligned_floats(s.n * s.h * padded_width(s) * s.c);
   const int64_t taps = folded ? s.kh : s.kh * s.kw;
   const int64_t channels = folded ? s.kw * s.c : s.c / s.groups;
   const int64_t max_rows = std::max<int64_t>(kernels.mr, kMaxPointers / std::max<int64_t>(1, taps));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/align.h"
 #include "base/check.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/depthwise.h"
@@ -15,8 +16,6 @@ constexpr int64_t kFloatsAtOnce = 4096, kMaxPixels = 144;
 // Rows computed ahead make up this many pixels, so that weights are not fetched for a few alone.
 constexpr int64_t kPixelsAhead = 48;
 
-int64_t aligned(int64_t floats) { return (floats + 15) / 16 * 16; }
-
 struct Layout {
   int64_t zeros, ring, pointers;  // floats, floats and pointers per thread
   int64_t rows;                   // of the ring
@@ -28,10 +27,10 @@ struct Layout {
 Layout layout_of(const Microkernels& kernels, const ConvDepthwiseShape& s, int threads) {
   const ConvShape& d = s.depthwise;
   Layout l{};
-  l.zeros = aligned(d.c);
+  l.zeros = aligned_floats(d.c);
   l.ahead = std::max<int64_t>(1, kPixelsAhead / std::max<int64_t>(1, d.w));
   l.rows = (d.kh - 1) * d.dilation_h + l.ahead;
-  l.ring = aligned(l.rows * d.w * d.c);
+  l.ring = aligned_floats(l.rows * d.w * d.c);
   l.pointers = d.kh + depthwise_pointers(d);
   l.pixels = std::clamp<int64_t>(kFloatsAtOnce / std::max<int64_t>(1, d.c) / kernels.mr, 4, kMaxPixels / kernels.mr) *
              kernels.mr;

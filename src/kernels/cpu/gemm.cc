@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/align.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/microkernels.h"
 
@@ -57,8 +58,6 @@ void transpose(const float* a, int64_t lda, int64_t k, int64_t m, float* dst) {
       for (int64_t i = i0; i < std::min(m, i0 + 16); ++i) dst[i * k + j] = a[j * lda + i];
 }
 
-int64_t aligned(int64_t floats) { return (floats + 15) / 16 * 16; }
-
 // With enough products each thread packs and multiplies whole ones, so the packed panels never leave its L2.
 bool one_product_per_task(const BatchedGemm& g, int threads) { return threads == 1 || g.batch >= 2 * threads; }
 
@@ -67,7 +66,7 @@ struct BatchScratch {
   int64_t copies;
 };
 BatchScratch batch_scratch(const Microkernels& kernels, const BatchedGemm& g, int threads) {
-  return {aligned(panels_of(kernels, g.n) * kernels.nr * g.k), g.a_transposed ? aligned(g.m * g.k) : 0,
+  return {aligned_floats(panels_of(kernels, g.n) * kernels.nr * g.k), g.a_transposed ? aligned_floats(g.m * g.k) : 0,
           one_product_per_task(g, threads) ? threads : g.batch};
 }
 

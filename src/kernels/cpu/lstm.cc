@@ -5,6 +5,7 @@
 #include <atomic>
 #include <vector>
 
+#include "base/align.h"
 #include "base/check.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/gemm.h"
@@ -20,7 +21,6 @@ constexpr int64_t kMinSharedWork = 1 << 16;
 // Of one step.
 constexpr int64_t kTasksPerThread = 4;
 
-int64_t aligned(int64_t count) { return (count + 15) / 16 * 16; }
 int64_t padded(const Microkernels& kernels, int64_t hidden) {
   return (hidden + kernels.nr - 1) / kernels.nr * kernels.nr;
 }
@@ -52,7 +52,7 @@ Space space_of(const Microkernels& kernels, const LstmLayer& l) {
   s.chunk_steps = std::clamp<int64_t>(kChunkRows / std::max<int64_t>(1, l.batch), 1, std::max<int64_t>(1, l.steps));
   const auto take = [&](int64_t floats) {
     const int64_t at = s.total;
-    s.total += aligned(floats);
+    s.total += aligned_floats(floats);
     return at;
   };
   s.gates = take(s.chunk_steps * l.batch * s.columns);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/align.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/tile_primitives.h"
 
@@ -25,13 +26,11 @@ Layout layout_of(const Microkernels& kernels, const ScaledGemm& s, int threads) 
   return {blocks, (tiles + blocks - 1) / blocks * mr};
 }
 
-int64_t aligned(int64_t floats) { return (floats + 15) / 16 * 16; }
-
 }  // namespace
 
 int64_t scaled_gemm_workspace(Isa isa, const ScaledGemm& s, int threads) {
   const Layout l = layout_of(microkernels(isa), s, threads);
-  return threads * aligned(l.rows * s.g.k) * static_cast<int64_t>(sizeof(float));
+  return threads * aligned_floats(l.rows * s.g.k) * static_cast<int64_t>(sizeof(float));
 }
 
 void scaled_gemm(ThreadPool& pool, Isa isa, const ScaledGemm& s, void* workspace) {
@@ -42,7 +41,7 @@ void scaled_gemm(ThreadPool& pool, Isa isa, const ScaledGemm& s, void* workspace
   const Layout l = layout_of(kernels, s, pool.threads());
   pool.run(l.blocks, [&](int64_t task, int thread) {
     const Range range = part(g.m, kernels.mr, l.blocks, task);
-    float* scaled = static_cast<float*>(workspace) + thread * aligned(l.rows * g.k);
+    float* scaled = static_cast<float*>(workspace) + thread * aligned_floats(l.rows * g.k);
     const float* rows[kMaxRows + Microkernels::kMaxMr];
     for (int64_t i = range.begin; i < range.end; ++i) {
       float* row = scaled + (i - range.begin) * g.k;

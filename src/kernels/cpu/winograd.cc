@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/align.h"
 #include "base/check.h"
 #include "kernels/cpu/block.h"
 #include "kernels/cpu/gemm.h"
@@ -16,8 +17,6 @@ constexpr int64_t kPoints = 16;
 // Patches and products of one task, in floats: they go through L2 three times.
 constexpr int64_t kTaskFloats = 100'000;
 constexpr int64_t kMaxTiles = 96;
-
-int64_t aligned(int64_t floats) { return (floats + 15) / 16 * 16; }
 
 // Output tiles of 2x2 pixels, counted over the whole batch.
 struct Tiles {
@@ -41,7 +40,7 @@ struct Layout {
   int64_t zeros, v, m;  // floats; v and m for each thread
 };
 Layout layout_of(const ConvShape& s, const Tiles& t) {
-  return {aligned(s.c), aligned(kPoints * t.per_task * s.c), aligned(kPoints * t.per_task * s.k)};
+  return {aligned_floats(s.c), aligned_floats(kPoints * t.per_task * s.c), aligned_floats(kPoints * t.per_task * s.k)};
 }
 
 class Task {

@@ -8,14 +8,13 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/align.h"
 #include "kernels/onednn/run_module.h"
 
 namespace mj::onednn {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
-
-int64_t align64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 std::optional<int64_t> number_after(std::string_view text, std::string_view key) {
   const size_t at = text.find(key);
@@ -87,12 +86,13 @@ SlicedLayer::Pieces SlicedLayer::image_pieces(const Size& s) const {
 SlicedLayer::Pieces SlicedLayer::pieces(const Size& size) const {
   Pieces all = flat_ ? flat_pieces(size.images * size.height * size.width) : image_pieces(size);
   for (const Piece& piece : all.list) {
-    if (piece.pixels < piece.computed) all.copy_bytes = align64(piece.computed * form_.channels * kFloat);
+    if (piece.pixels < piece.computed) all.copy_bytes = aligned_bytes(piece.computed * form_.channels * kFloat);
     if (piece.pixels < piece.computed || cut_.columns > 1) {
-      all.result_bytes = std::max(all.result_bytes, align64(piece.computed * form_.outputs / cut_.columns * kFloat));
+      all.result_bytes =
+          std::max(all.result_bytes, aligned_bytes(piece.computed * form_.outputs / cut_.columns * kFloat));
     }
     const auto scratch = static_cast<int64_t>(module().table->scratch_bytes(piece.part.primitive.get()));
-    all.scratch_bytes = std::max(all.scratch_bytes, align64(scratch));
+    all.scratch_bytes = std::max(all.scratch_bytes, aligned_bytes(scratch));
   }
   return all;
 }
