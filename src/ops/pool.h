@@ -13,6 +13,13 @@ struct PoolFields {
   std::string auto_pad = "NOTSET";
   bool channels_last = false;
 
+  static constexpr auto kShared = std::tuple{field(1, "kernel_shape", &PoolFields::kernel_shape),
+                                             field(2, "strides", &PoolFields::strides),
+                                             field(3, "pads", &PoolFields::pads),
+                                             field(4, "dilations", &PoolFields::dilations),
+                                             field(5, "ceil_mode", &PoolFields::ceil_mode),
+                                             field(6, "auto_pad", &PoolFields::auto_pad)};
+
   WindowFields window() const { return {strides, pads, dilations, auto_pad}; }
   InferResult infer(const InferContext& context) const;
 };
@@ -20,13 +27,8 @@ struct PoolFields {
 // Padding never wins; a window without any element gives -inf (the lowest integer).
 struct MaxPool : PoolFields {
   static constexpr std::string_view kName = "max_pool";
-  static constexpr auto kFields = std::tuple{field(1, "kernel_shape", &PoolFields::kernel_shape),
-                                             field(2, "strides", &PoolFields::strides),
-                                             field(3, "pads", &PoolFields::pads),
-                                             field(4, "dilations", &PoolFields::dilations),
-                                             field(5, "ceil_mode", &PoolFields::ceil_mode),
-                                             field(6, "auto_pad", &PoolFields::auto_pad),
-                                             field(7, "channels_last", &PoolFields::channels_last)};
+  static constexpr auto kFields =
+      std::tuple_cat(kShared, std::tuple{field(7, "channels_last", &PoolFields::channels_last)});
 
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };
@@ -37,13 +39,8 @@ struct MaxPoolIndices : PoolFields {
   int64_t storage_order = 0;  // 1: the spatial dims of the index count column by column, the first one fastest
 
   static constexpr std::string_view kName = "max_pool_indices";
-  static constexpr auto kFields = std::tuple{field(1, "kernel_shape", &PoolFields::kernel_shape),
-                                             field(2, "strides", &PoolFields::strides),
-                                             field(3, "pads", &PoolFields::pads),
-                                             field(4, "dilations", &PoolFields::dilations),
-                                             field(5, "ceil_mode", &PoolFields::ceil_mode),
-                                             field(6, "auto_pad", &PoolFields::auto_pad),
-                                             field(7, "storage_order", &MaxPoolIndices::storage_order)};
+  static constexpr auto kFields =
+      std::tuple_cat(kShared, std::tuple{field(7, "storage_order", &MaxPoolIndices::storage_order)});
 
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
@@ -54,14 +51,9 @@ struct AveragePool : PoolFields {
   bool count_include_pad = false;
 
   static constexpr std::string_view kName = "average_pool";
-  static constexpr auto kFields = std::tuple{field(1, "kernel_shape", &PoolFields::kernel_shape),
-                                             field(2, "strides", &PoolFields::strides),
-                                             field(3, "pads", &PoolFields::pads),
-                                             field(4, "dilations", &PoolFields::dilations),
-                                             field(5, "ceil_mode", &PoolFields::ceil_mode),
-                                             field(6, "auto_pad", &PoolFields::auto_pad),
-                                             field(7, "channels_last", &PoolFields::channels_last),
-                                             field(8, "count_include_pad", &AveragePool::count_include_pad)};
+  static constexpr auto kFields =
+      std::tuple_cat(kShared, std::tuple{field(7, "channels_last", &PoolFields::channels_last),
+                                         field(8, "count_include_pad", &AveragePool::count_include_pad)});
 
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };
