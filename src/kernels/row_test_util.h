@@ -38,6 +38,9 @@ std::string run_row_error(const std::string& row, const RowCase& c, Isa isa);
 // The row's reason, or "takes it".
 std::string refusal_of(const std::string& row, RowCase c);
 
+// Ends the case with + each term (biases, residuals), then `last` if it is an operator.
+void add_epilogue(RowCase& c, const std::vector<Tensor>& terms, Op last);
+
 Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims);
 
 }  // namespace mj

@@ -188,6 +188,19 @@ std::string refusal_of(const std::string& row, RowCase c) {
   return select_row(row)->refuses(c.problem, target_of(detect_isa())).value_or("takes it");
 }
 
+void add_epilogue(RowCase& c, const std::vector<Tensor>& terms, Op last) {
+  c.problem.anchor_inputs = static_cast<int>(c.inputs.size());
+  Body& body = c.problem.epilogue;
+  body.params.assign(1 + terms.size(), DType::f32);
+  int value = 0;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    value = body.append(op("add"), {value, static_cast<int>(i) + 1});
+    c.inputs.push_back(terms[i]);
+  }
+  if (last) value = body.append(std::move(last), {value});
+  body.results = {value};
+}
+
 Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<float> uniform(-1, 1);

@@ -43,17 +43,6 @@ RowCase conv(std::vector<int64_t> x, std::vector<int64_t> w, Conv op, bool bias 
   return c;
 }
 
-// + each extra input, then `last`.
-void add_epilogue(RowCase& c, std::vector<Tensor> extras, Op last) {
-  c.problem.anchor_inputs = static_cast<int>(c.inputs.size());
-  Body& body = c.problem.epilogue;
-  body.params.assign(extras.size() + 1, DType::f32);
-  int value = 0;
-  for (size_t i = 0; i < extras.size(); ++i) value = body.append(op("add"), {value, static_cast<int>(i) + 1});
-  body.results = {body.append(std::move(last), {value})};
-  for (Tensor& t : extras) c.inputs.push_back(std::move(t));
-}
-
 struct Rows {
   std::string gemm, conv;
   Bf16Unit unit;

@@ -18,9 +18,5 @@ std::optional<std::string> refuses_unit(const Target& target, cpu::Bf16Unit unit
 double bf16_cycles_per_term(cpu::Bf16Unit unit);
 
 constexpr Isa isa_of(cpu::Bf16Unit unit) { return unit == cpu::Bf16Unit::none ? Isa::portable : Isa::avx512; }
-template <cpu::Bf16Unit unit>
-std::string missing_unit() {
-  return cpu::missing(unit);
-}
 
 }  // namespace mj

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv_bf16 and its kin: convolution of an NHWC image, image and weights rounded to bf16, added up in fp32.
-#include "kernels/bf16/unit.h"
+#include "kernels/bf16/run_row.h"
 #include "kernels/conv/shape.h"
 #include "kernels/cpu/bf16_product.h"
 #include "kernels/cpu/body_epilogue.h"
-#include "kernels/kernel.h"
 
 namespace mj {
 namespace {
@@ -46,11 +45,7 @@ class ConvBf16 final : public Kernel {
 };
 
 // packed: the panels of the weights and their dims.
-template <Bf16Unit unit>
-Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  if (const std::string reason = cpu::missing(unit); !reason.empty()) {
-    return error(ErrorCode::environment, "it multiplies by {}: {}", cpu::name(unit), reason);
-  }
+Result<std::unique_ptr<Kernel>> make(const MakeArgs& args, Bf16Unit unit) {
   if (!args.problem.op.get_if<Conv>() || args.packed.size() != 2 || args.packed[0].dtype() != DType::u16)
     return model_error("conv_bf16 needs a convolution and its packed weights");
   const std::vector<int64_t> dims = args.packed[1].to_i64();
@@ -62,16 +57,11 @@ Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
   return std::unique_ptr<Kernel>(std::make_unique<ConvBf16>(args.problem, args.packed, args.isa, unit));
 }
 
-template <Bf16Unit unit>
-constexpr RunRow row(std::string_view name) {
-  return {name, 1, isa_of(unit), make<unit>, unit == Bf16Unit::none ? nullptr : &missing_unit<unit>, DType::bf16};
-}
-
 }  // namespace
 
 extern const RunRow run_conv_bf16, run_conv_avx512_bf16, run_conv_amx_bf16;
-const RunRow run_conv_bf16 = row<Bf16Unit::none>("conv_bf16");
-const RunRow run_conv_avx512_bf16 = row<Bf16Unit::avx512_bf16>("conv_avx512_bf16");
-const RunRow run_conv_amx_bf16 = row<Bf16Unit::amx_bf16>("conv_amx_bf16");
+const RunRow run_conv_bf16 = bf16_run_row<Bf16Unit::none, make>("conv_bf16");
+const RunRow run_conv_avx512_bf16 = bf16_run_row<Bf16Unit::avx512_bf16, make>("conv_avx512_bf16");
+const RunRow run_conv_amx_bf16 = bf16_run_row<Bf16Unit::amx_bf16, make>("conv_amx_bf16");
 
 }  // namespace mj

@@ -16,17 +16,6 @@ RowCase matmul(std::vector<int64_t> a, std::vector<int64_t> b, bool constant) {
   return c;
 }
 
-// Appends a body: + %1 (bias or residual) for each extra input, then relu.
-void add_epilogue(RowCase& c, std::vector<Tensor> extras, Op last) {
-  c.problem.anchor_inputs = static_cast<int>(c.inputs.size());
-  Body& body = c.problem.epilogue;
-  body.params.assign(extras.size() + 1, DType::f32);
-  int value = 0;
-  for (size_t i = 0; i < extras.size(); ++i) value = body.append(op("add"), {value, static_cast<int>(i) + 1});
-  body.results = {body.append(std::move(last), {value})};
-  for (Tensor& t : extras) c.inputs.push_back(std::move(t));
-}
-
 TEST(gemm_f32, multiplies_matrices_of_every_rank) {
   for (bool constant : {false, true}) {
     expect_row_matches("gemm_f32", matmul({5, 7}, {7, 9}, constant), 1e-5);

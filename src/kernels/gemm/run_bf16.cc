@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // gemm_bf16 and its kin: a product with a constant matrix, both rounded to bf16, added up in fp32 and written in fp32.
-#include "kernels/bf16/unit.h"
+#include "kernels/bf16/run_row.h"
 #include "kernels/cpu/bf16_product.h"
 #include "kernels/gemm/epilogue.h"
-#include "kernels/kernel.h"
 
 namespace mj {
 namespace {
@@ -53,11 +52,7 @@ class GemmBf16 final : public Kernel {
 };
 
 // packed: the panels of b and {k, n}; then with packs_bias the bias.
-template <Bf16Unit unit>
-Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
-  if (const std::string reason = cpu::missing(unit); !reason.empty()) {
-    return error(ErrorCode::environment, "it multiplies by {}: {}", cpu::name(unit), reason);
-  }
+Result<std::unique_ptr<Kernel>> make(const MakeArgs& args, Bf16Unit unit) {
   GemmForm form;
   if (auto reason = gemm_form(args.problem, form)) return model_error("gemm_bf16 cannot run this step: {}", *reason);
   if (!form.packs_b || args.packed.size() != (form.packs_bias ? 3u : 2u) || args.packed[1].size() != 2)
@@ -72,16 +67,11 @@ Result<std::unique_ptr<Kernel>> make(const MakeArgs& args) {
   return std::unique_ptr<Kernel>(std::make_unique<GemmBf16>(args.problem, form, args.packed, args.isa, unit));
 }
 
-template <Bf16Unit unit>
-constexpr RunRow row(std::string_view name) {
-  return {name, 1, isa_of(unit), make<unit>, unit == Bf16Unit::none ? nullptr : &missing_unit<unit>, DType::bf16};
-}
-
 }  // namespace
 
 extern const RunRow run_gemm_bf16, run_gemm_avx512_bf16, run_gemm_amx_bf16;
-const RunRow run_gemm_bf16 = row<Bf16Unit::none>("gemm_bf16");
-const RunRow run_gemm_avx512_bf16 = row<Bf16Unit::avx512_bf16>("gemm_avx512_bf16");
-const RunRow run_gemm_amx_bf16 = row<Bf16Unit::amx_bf16>("gemm_amx_bf16");
+const RunRow run_gemm_bf16 = bf16_run_row<Bf16Unit::none, make>("gemm_bf16");
+const RunRow run_gemm_avx512_bf16 = bf16_run_row<Bf16Unit::avx512_bf16, make>("gemm_avx512_bf16");
+const RunRow run_gemm_amx_bf16 = bf16_run_row<Bf16Unit::amx_bf16, make>("gemm_amx_bf16");
 
 }  // namespace mj

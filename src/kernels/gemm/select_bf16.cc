@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/bf16/unit.h"
+#include "kernels/bf16/select_row.h"
 #include "kernels/cpu/bf16_product.h"
-#include "kernels/estimate.h"
 #include "kernels/gemm/form.h"
-#include "kernels/select.h"
 
 namespace mj {
 namespace {
 
 using cpu::Bf16Unit;
 
-template <Bf16Unit unit>
-Refusal refuses(const Problem& problem, const Target& target) {
-  if (Refusal reason = refuses_unit(target, unit)) return reason;
+Refusal refuses(const Problem& problem, const Target&) {
   GemmForm form;
   if (auto reason = gemm_form(problem, form)) return reason;
   if (!form.packs_b) return "its second operand is not a constant matrix";
@@ -35,22 +31,18 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
   return packed;
 }
 
-template <Bf16Unit unit>
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  const std::optional<double> terms = elements_of({problem.inputs[0].shape.back()}, bindings);
-  return terms ? streaming_seconds(problem, target, bindings, *terms * bf16_cycles_per_term(unit)) : std::nullopt;
+std::optional<double> terms(const Problem& problem, const Bindings& bindings) {
+  return elements_of({problem.inputs[0].shape.back()}, bindings);
 }
 
-template <Bf16Unit unit>
-constexpr SelectRow row(std::string_view name, std::string_view alternative) {
-  return {"gemm", name, 1, refuses<unit>, one_config, estimate<unit>, pack, alternative, DType::bf16};
-}
+constexpr Bf16Family kFamily = {"gemm", refuses, terms, pack};
 
 }  // namespace
 
 extern const SelectRow select_gemm_bf16, select_gemm_avx512_bf16, select_gemm_amx_bf16;
-const SelectRow select_gemm_bf16 = row<Bf16Unit::none>("gemm_bf16", "");
-const SelectRow select_gemm_avx512_bf16 = row<Bf16Unit::avx512_bf16>("gemm_avx512_bf16", "gemm_bf16");
-const SelectRow select_gemm_amx_bf16 = row<Bf16Unit::amx_bf16>("gemm_amx_bf16", "gemm_bf16");
+const SelectRow select_gemm_bf16 = bf16_select_row<kFamily, Bf16Unit::none>("gemm_bf16", "");
+const SelectRow select_gemm_avx512_bf16 =
+    bf16_select_row<kFamily, Bf16Unit::avx512_bf16>("gemm_avx512_bf16", "gemm_bf16");
+const SelectRow select_gemm_amx_bf16 = bf16_select_row<kFamily, Bf16Unit::amx_bf16>("gemm_amx_bf16", "gemm_bf16");
 
 }  // namespace mj

@@ -51,20 +51,6 @@ RowCase matmul(std::vector<int64_t> a, std::vector<int64_t> b) {
   return c;
 }
 
-// + bias along the last axis, + residual, then `last` if it is an operator.
-void add_epilogue(RowCase& c, const std::vector<Tensor>& terms, Op last) {
-  c.problem.anchor_inputs = static_cast<int>(c.inputs.size());
-  Body& body = c.problem.epilogue;
-  body.params.assign(1 + terms.size(), DType::f32);
-  int value = 0;
-  for (size_t i = 0; i < terms.size(); ++i) {
-    value = body.append(op("add"), {value, static_cast<int>(i) + 1});
-    c.inputs.push_back(terms[i]);
-  }
-  if (last) value = body.append(std::move(last), {value});
-  body.results = {value};
-}
-
 TEST_F(OnednnRows, ConvolveImagesOfEverySort) {
   for (bool bias : {false, true}) {
     expect_row_matches("conv_onednn_f32", conv({2, 9, 8, 5}, {7, 5, 3, 3}, with({}, {1, 1, 1, 1}), bias), 1e-5);
