@@ -4,8 +4,7 @@
 namespace mj::cpu {
 namespace {
 
-template <class Args>
-void set_output(Args& d, const ConvShape& s, float* out, const float* residual, const Epilogue& e) {
+void set_output(DepthwiseOutput& d, const ConvShape& s, float* out, const float* residual, const Epilogue& e) {
   d.width = s.ow;
   d.channels = s.c;
   d.bias = e.bias;

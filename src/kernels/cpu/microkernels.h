@@ -32,13 +32,10 @@ struct TileArgs {
   int cut;  // of cut_tiles: how many lanes of the last vector there are, from 1
 };
 
-// One row of depthwise convolution outputs: out[x][c] = epilogue(sum over taps of in[x * taps + t][c] * w[t][c]).
-struct DepthwiseArgs {
-  const float* const* rows;  // [width][taps] pointers to `channels` floats each
-  int64_t taps;
+// What every row of depthwise convolution outputs ends with.
+struct DepthwiseOutput {
   int64_t width;
   int64_t channels;
-  const float* w;     // [taps][channels]
   const float* bias;  // [channels] or null
   float* out;
   int64_t ld_out;
@@ -48,23 +45,21 @@ struct DepthwiseArgs {
   float lo, hi;
 };
 
+// One row: out[x][c] = epilogue(sum over taps of in[x * taps + t][c] * w[t][c]).
+struct DepthwiseArgs : DepthwiseOutput {
+  const float* const* rows;  // [width][taps] pointers to `channels` floats each
+  int64_t taps;
+  const float* w;  // [taps][channels]
+};
+
 // The same over the rows of an NHWC image, so that neighbours share the pixels they load:
 // out[x][c] = epilogue(sum over i < kh, j < kw of rows[i][x * stride - pad_left + j][c] * w[i * kw + j][c]), of which
 // pixels outside [0, image_width) add nothing.
-struct DepthwiseRowArgs {
+struct DepthwiseRowArgs : DepthwiseOutput {
   const float* const* rows;  // [kh] rows of image_width pixels
   int64_t image_width, pad_left;
   int64_t kh, kw, stride;  // depthwise_row_takes(kw, stride)
-  int64_t width;
-  int64_t channels;
-  const float* w;     // [kh * kw][channels]
-  const float* bias;  // [channels] or null
-  float* out;
-  int64_t ld_out;
-  const float* residual;  // like out, or null
-  int64_t ld_residual;
-  bool clip;
-  float lo, hi;
+  const float* w;          // [kh * kw][channels]
 };
 inline constexpr bool depthwise_row_takes(int64_t kw, int64_t stride) {
   return kw == 7 ? stride == 1 : (kw == 3 || kw == 5) && (stride == 1 || stride == 2);

@@ -9,8 +9,8 @@ namespace mj::cpu::MJ_ISA_NS {
 
 // Bias, residual and clamp of X pixels by V vectors of channels, of which the last holds `tail` lanes when Tail.
 // Inlined, lest the sums live in memory.
-template <int X, int V, bool Tail, class Args>
-[[gnu::always_inline]] inline void finish_depthwise(const Args& d, int64_t x0, int64_t c0, int tail,
+template <int X, int V, bool Tail>
+[[gnu::always_inline]] inline void finish_depthwise(const DepthwiseOutput& d, int64_t x0, int64_t c0, int tail,
                                                     const Vec (&acc)[X][V]) {
   const auto get = [&](const float* p, int j) {
     return Tail && j == V - 1 ? load_n(p + j * Vec::kLanes, tail) : load(p + j * Vec::kLanes);
