@@ -267,11 +267,10 @@ class Compilation {
         const Bindings small = within(sizes(model_.graph, batch, length), profile_);
         if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
         MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
-        int64_t loops_left = kVerifyLoops;
-        Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false, &loops_left);
-        if (loops_left < 0) {
-          why_unverified_ = fmt::format("{} than {} times on random inputs; give --samples on which they end",
-                                        want.error().message, kVerifyLoops);
+        LoopBudget loops{kVerifyLoops};
+        Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false, &loops);
+        if (loops.left < 0) {
+          why_unverified_ = want.error().message + " on random inputs; give --samples on which they end";
           return {};
         }
         if (want.ok()) MJ_TRY(check_written(written, *want));

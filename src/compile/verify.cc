@@ -45,13 +45,13 @@ Comparison compare_outputs(std::span<const Tensor> outputs, std::span<const Tens
 }
 
 Result<std::vector<Tensor>> run_once(std::shared_ptr<const Program> program, ThreadPool& pool,
-                                     std::span<const Tensor> inputs, bool reuse_memory, int64_t* loops_left) {
+                                     std::span<const Tensor> inputs, bool reuse_memory, LoopBudget* loops) {
   Session::Options options;
   options.layout.reuse_memory = reuse_memory;
   Session session(std::move(program), pool, options);
   std::vector<Tensor> outputs;
   RunOptions run;
-  run.loops_left = loops_left;
+  run.loops = loops;
   MJ_TRY(session.run(inputs, outputs, run));
   return outputs;
 }

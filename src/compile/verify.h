@@ -8,7 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "engine/format/manifest.h"
-#include "runtime/program.h"
+#include "runtime/session.h"
 
 namespace mj {
 
@@ -24,8 +24,8 @@ struct Comparison {
 
 Comparison compare_outputs(std::span<const Tensor> outputs, std::span<const Tensor> reference);
 
-// Runs a plan once, on the heap unless memory is reused. `loops_left` as in RunOptions.
+// Runs a plan once, on the heap unless memory is reused. `loops` as in RunOptions.
 Result<std::vector<Tensor>> run_once(std::shared_ptr<const Program> program, ThreadPool& pool,
-                                     std::span<const Tensor> inputs, bool reuse_memory, int64_t* loops_left = nullptr);
+                                     std::span<const Tensor> inputs, bool reuse_memory, LoopBudget* loops = nullptr);
 
 }  // namespace mj

@@ -165,14 +165,13 @@ void Engine::give_back(std::unique_ptr<Session> session) {
 Result<void> Engine::run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options) {
   MJ_TRY(check_inputs(inputs));
   std::unique_ptr<Session> session = borrow();
-  int64_t loops_left = options_.loop_limit;
+  LoopBudget loops{options_.loop_limit};
   RunOptions run = options;
-  if (!run.loops_left) run.loops_left = &loops_left;
+  if (!run.loops) run.loops = &loops;
   Result<void> done = session->run(inputs, outputs, run);
   give_back(std::move(session));
-  if (done.ok() || loops_left >= 0) return done;
-  return Error{done.error().code,
-               fmt::format("{} than {} times (MJ_LOOPS)", done.error().message, options_.loop_limit)};
+  if (done.ok() || loops.left >= 0) return done;
+  return Error{done.error().code, fmt::format("{} (MJ_LOOPS)", done.error().message)};
 }
 
 Result<Engine::Demand> Engine::warm(std::span<const std::vector<int64_t>> input_dims) {

@@ -19,7 +19,7 @@ struct EngineOptions {
   bool allow_unverified = false;
   Allocator allocator;       // of arenas
   int64_t memory_limit = 0;  // of one arena, in bytes; 0: none
-  int64_t loop_limit = 0;    // of RunOptions::loops_left where a run gives none; 0: what the knob MJ_LOOPS says
+  int64_t loop_limit = 0;    // of RunOptions::loops where a run gives none; 0: what the knob MJ_LOOPS says
   ReadOptions read;          // signature policy
 };
 

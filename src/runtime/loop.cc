@@ -102,7 +102,7 @@ Result<std::vector<Tensor>> run_loop(LoopRun run, Session& body) {
   }
   RunOptions options;
   options.cancelled = run.cancelled;
-  options.loops_left = run.loops_left;
+  options.loops = run.loops;
   // What one run reads lies where the run before last has written.
   std::vector<Tensor> results[2], inputs;
   int64_t n = 0;
@@ -110,8 +110,9 @@ Result<std::vector<Tensor>> run_loop(LoopRun run, Session& body) {
     if (run.cancelled && run.cancelled->load(std::memory_order_relaxed)) {
       return model_error("the run was cancelled after {} runs of a loop", n);
     }
-    if (run.loops_left && --*run.loops_left < 0) {
-      return model_error("its body ran {} times and would go on, but bodies of loops may run no more", n);
+    if (run.loops && --run.loops->left < 0) {
+      return model_error("its body ran {} times and would go on, but bodies of loops may run no more than {} times", n,
+                         run.loops->limit);
     }
     inputs.assign(1, Tensor::scalar(n));
     inputs.insert(inputs.end(), run.carried.begin(), run.carried.end());

@@ -17,7 +17,7 @@ struct LoopRun {
   std::vector<Tensor> carried, captured;
   const Bindings& symbols;                       // of the enclosing plan
   const std::atomic<bool>* cancelled = nullptr;  // looked at before each run, and within
-  int64_t* loops_left = nullptr;                 // as in RunOptions
+  LoopBudget* loops = nullptr;                   // as in RunOptions
 };
 
 // What is carried after the last run, then the stacked items; with memory of their own. Errors are the body's, items

@@ -56,11 +56,11 @@ Plan doubling(bool with_limit) {
 TEST_F(LoopTest, EndsWhereBodiesMayRunNoMore) {
   const std::vector<Tensor> inputs = {number(6), Tensor::scalar(true), floats({2}, {1, 3}), floats({}, {0})};
   RunOptions options;
-  int64_t left = 6;
-  options.loops_left = &left;
+  LoopBudget loops{6};
+  options.loops = &loops;
   EXPECT_TRUE(run(doubling(false), inputs, options).ok());
-  EXPECT_EQ(left, 0);
-  left = 5;
+  EXPECT_EQ(loops.left, 0);
+  loops = LoopBudget{5};
   const auto stopped = run(doubling(false), inputs, options);
   ASSERT_FALSE(stopped.ok());
   EXPECT_NE(stopped.error().message.find("its body ran 5 times and would go on"), std::string::npos)

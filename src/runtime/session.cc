@@ -347,7 +347,7 @@ Result<void> Session::run_branch(size_t index, Frame& frame, const RunOptions& o
   std::vector<Tensor> results;
   RunOptions inner;
   inner.cancelled = options.cancelled;
-  inner.loops_left = options.loops_left;
+  inner.loops = options.loops;
   MJ_TRY(branch_session(index, taken).run(captured, results, inner, frame.symbols));
   return store_late(step, std::move(results), frame);
 }
@@ -359,7 +359,7 @@ Result<void> Session::run_loop_step(size_t index, Frame& frame, const RunOptions
               .captured = {},
               .symbols = frame.symbols,
               .cancelled = options.cancelled,
-              .loops_left = options.loops_left};
+              .loops = options.loops};
   MJ_ASSIGN(const TensorRef most, input(step.inputs[0], frame));
   MJ_ASSIGN(const TensorRef condition, input(step.inputs[1], frame));
   if ((most.present() && most.size() != 1) || (condition.present() && condition.size() != 1)) {

@@ -26,10 +26,15 @@ struct Destination {
   int64_t bytes = 0;
 };
 
+// How often bodies of loops may run, all together.
+struct LoopBudget {
+  int64_t limit;
+  int64_t left = limit;  // counted down; below 0 where that was why a run failed
+};
+
 struct RunOptions {
   const std::atomic<bool>* cancelled = nullptr;  // looked at between steps
-  // How often bodies of loops may still run, all together; counted down. Null: as often as they like.
-  int64_t* loops_left = nullptr;
+  LoopBudget* loops = nullptr;                   // null: bodies of loops run as often as they like
   // By output, or empty. The output is then a view of this memory; an output that does not fit is an error. It must
   // overlap neither an input nor another destination.
   std::span<const Destination> destinations;
