@@ -75,7 +75,6 @@ uint64_t rough_hash(const Problem& problem) {
 }  // namespace
 
 std::vector<int> alike_steps(const Plan& plan) {
-  // What a constant holds may decide on the dims, so steps that read one are like no other.
   const auto reads_constant = [&](const Step& step) {
     return std::any_of(step.inputs.begin(), step.inputs.end(), [&](int id) {
       return id != kNoTensor && plan.tensors[static_cast<size_t>(id)].kind == PlanTensor::Kind::constant;
@@ -86,7 +85,7 @@ std::vector<int> alike_steps(const Plan& plan) {
   for (size_t s = 0; s < plan.steps.size(); ++s) {
     const Step& step = plan.steps[s];
     alike[s] = static_cast<int>(s);
-    if (step.kind != Step::Kind::kernel || reads_constant(step)) continue;
+    if (step.kind != Step::Kind::kernel) continue;
     const uint64_t hash = rough_hash(step.problem);
     const auto [begin, end] = firsts.equal_range(hash);
     const auto same = std::find_if(begin, end, [&](const auto& first) {
@@ -94,9 +93,11 @@ std::vector<int> alike_steps(const Plan& plan) {
     });
     if (same == end) {
       firsts.emplace(hash, static_cast<int>(s));
-    } else {
-      alike[s] = same->second;
+      continue;
     }
+    // What a constant holds may decide on the dims, and two need not hold the same.
+    const bool constants = reads_constant(step) || reads_constant(plan.steps[static_cast<size_t>(same->second)]);
+    if (!constants || dims_decide(step.problem)) alike[s] = same->second;
   }
   return alike;
 }

@@ -219,8 +219,16 @@ TEST(EngineFile, StepsThatComputeTheSameAreVerifiedOnce) {
   EXPECT_TRUE(verify_dims(plan, dims, known, alike).ok());
   dims[3] = {3, 3};  // a step that is like another is looked at all the same where its dims are others
   EXPECT_FALSE(verify_dims(plan, dims, known, alike).ok());
-  // What a constant holds may decide.
   plan.tensors[0].kind = plan.tensors[2].kind = PlanTensor::Kind::constant;
+  EXPECT_EQ(alike_steps(plan), (std::vector<int>{0, 1, 0}));
+  // What a constant holds decides on the dims of some.
+  for (const size_t s : {0, 2}) {
+    Problem& problem = plan.steps[s].problem;
+    problem.op = op("expand");
+    problem.anchor_inputs = 2;
+    problem.inputs.push_back({DType::i64, {Dim(2)}, true, Type::Kind::tensor});
+    plan.steps[s].inputs.push_back(0);
+  }
   EXPECT_EQ(alike_steps(plan), (std::vector<int>{0, 1, 2}));
 }
 

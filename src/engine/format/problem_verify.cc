@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/format/problem_verify.h"
 
+#include <algorithm>
 #include <string>
 
 namespace mj {
@@ -15,6 +16,10 @@ Result<std::vector<ValueInfo>> infer(const Op& op, std::span<const ValueInfo> in
   MJ_ASSIGN(std::vector<ValueInfo> result, op.infer(context));
   if (result.size() < outputs) return model_error("{} has {} outputs, not {}", op.name(), result.size(), outputs);
   return result;
+}
+
+size_t result_count(const Problem& problem) {
+  return problem.epilogue.results.empty() ? problem.outputs.size() : 1;
 }
 
 Result<void> check_split(const Problem& problem) {
@@ -105,7 +110,7 @@ Result<void> verify_types(const Problem& problem, std::span<const ValueInfo> inp
   std::vector<Type> results;
   std::optional<Type> anchor;
   if (problem.op) {
-    MJ_ASSIGN(const auto inferred, infer(problem.op, inputs.first(anchor_inputs), has_body ? 1 : outputs.size()));
+    MJ_ASSIGN(const auto inferred, infer(problem.op, inputs.first(anchor_inputs), result_count(problem)));
     for (const ValueInfo& info : inferred) results.push_back(info.type);
     if (has_body) anchor = results[0];
   }
@@ -120,6 +125,19 @@ Result<void> verify_types(const Problem& problem, std::span<const ValueInfo> inp
     if (outputs[i].dtype != DType::none) MJ_TRY(check_result(results[i], outputs[i], i));
   }
   return {};
+}
+
+bool dims_decide(const Problem& problem) {
+  if (!problem.op) return true;
+  std::vector<ValueInfo> inputs;
+  for (int i = 0; i < problem.anchor_inputs; ++i) {
+    inputs.push_back(ValueInfo::of(problem.inputs[static_cast<size_t>(i)].type()));
+  }
+  const Result<std::vector<ValueInfo>> results = infer(problem.op, inputs, result_count(problem));
+  return results.ok() && std::all_of(results->begin(), results->end(), [](const ValueInfo& info) {
+           const std::optional<Shape>& shape = info.type.shape;
+           return shape && std::all_of(shape->begin(), shape->end(), knowable);
+         });
 }
 
 }  // namespace mj
