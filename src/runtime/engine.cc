@@ -179,10 +179,10 @@ Result<Engine::Demand> Engine::warm(std::span<const std::vector<int64_t>> input_
     return error(ErrorCode::usage, "shapes of {} inputs given, the engine has {}", input_dims.size(), inputs().size());
   }
   std::unique_ptr<Session> session = borrow();
-  Result<const Layout*> layout = session->layout_for(input_dims, {});
-  Result<Demand> demand(
-      layout.ok() ? Result<Demand>(Demand{(*layout)->arena_bytes, (*layout)->largest_live_bytes, (*layout)->symbols})
-                  : Result<Demand>(layout.error()));
+  const Result<const Schedule*> schedule = session->schedule_for(input_dims, {});
+  Result<Demand> demand(schedule.ok() ? Result<Demand>(Demand{(*schedule)->arena_bytes, (*schedule)->largest_live_bytes,
+                                                              (*schedule)->alone, (*schedule)->symbols})
+                                      : Result<Demand>(schedule.error()));
   give_back(std::move(session));
   return demand;
 }

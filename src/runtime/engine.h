@@ -44,7 +44,8 @@ class Engine {
   // What a run with given shapes takes.
   struct Demand {
     int64_t arena_bytes, largest_live_bytes;
-    Bindings symbols;  // of the plan, that the shapes bind
+    int64_t rows_alone;  // of the batch: each by one thread
+    Bindings symbols;    // of the plan, that the shapes bind
   };
   // Plans for these shapes now rather than at the first run.
   Result<Demand> warm(std::span<const std::vector<int64_t>> input_dims);

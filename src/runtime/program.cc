@@ -98,6 +98,7 @@ Result<std::shared_ptr<const Program>> Program::make(std::shared_ptr<const Plan>
   }
   program->alike_ = alike_steps(*plan);
   program->collect_sizes(*plan);
+  program->batch_ = find_batch(*plan);
   for (const Step& step : plan->steps) {
     ProgramStep made;
     if (step.kind == Step::Kind::kernel) {

@@ -12,6 +12,7 @@
 #include "base/isa.h"
 #include "engine/format/plan.h"
 #include "kernels/kernel.h"
+#include "runtime/batch.h"
 
 namespace mj {
 
@@ -51,6 +52,9 @@ class Program {
   // As alike_steps() says.
   std::span<const int> alike() const { return alike_; }
 
+  // Nothing where rows of a batch depend on each other.
+  const std::optional<Batch>& batch() const { return batch_; }
+
   // The dims of all tensors, each symbolic one but once: what planning for new shapes works out.
   struct Size {
     int64_t value = 0;
@@ -73,6 +77,7 @@ class Program {
   std::vector<int> roots_, alike_;
   std::vector<std::vector<Size>> sizes_;
   std::vector<SymbolicDim> symbolic_;
+  std::optional<Batch> batch_;
   std::vector<Fallback> fallbacks_;
 };
 

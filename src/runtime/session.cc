@@ -42,11 +42,30 @@ Result<Tensor> place(const Destination& to, const PlanTensor& tensor, std::vecto
   return Tensor::view(tensor.dtype, std::move(dims), to.data, nullptr);
 }
 
+Destination destination(const RunOptions& options, size_t output) {
+  return options.destinations.empty() ? Destination{} : options.destinations[output];
+}
+
+// Memory for an output that a run writes: the caller's, that of `output` if it fits, or new.
+Result<void*> prepare(const Destination& to, const PlanTensor& tensor, std::vector<int64_t> dims, Tensor& output) {
+  if (to.data) {
+    MJ_ASSIGN(output, place(to, tensor, std::move(dims)));
+    return to.data;
+  }
+  const bool fits = output.writable() && output.dtype() == tensor.dtype && output.dims() == dims;
+  if (!fits) {
+    MJ_ASSIGN(output, allocate(tensor, std::move(dims)));
+  }
+  return output.mutable_raw();
+}
+
 }  // namespace
 
 // What one run knows: where each tensor is by now.
 struct Session::Frame {
   const Layout& layout;
+  std::byte* arena;
+  ThreadPool& pool;
   Bindings symbols;
   std::vector<TensorRef> refs;             // of each tensor
   std::vector<std::vector<int64_t>> late;  // dims of the late ones
@@ -78,79 +97,123 @@ Result<void> Session::reserve(int64_t bytes) {
   return {};
 }
 
-Result<const Layout*> Session::layout_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer) {
-  for (auto it = layouts_.begin(); it != layouts_.end(); ++it) {
+Result<const Schedule*> Session::schedule_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer,
+                                              bool rows_may) {
+  for (auto it = schedules_.begin(); it != schedules_.end(); ++it) {
     if (std::equal(input_dims.begin(), input_dims.end(), it->input_dims.begin(), it->input_dims.end()) &&
-        it->outer == outer) {
-      layouts_.splice(layouts_.begin(), layouts_, it);
-      return &layouts_.front().layout;
+        it->outer == outer && it->rows_may == rows_may) {
+      schedules_.splice(schedules_.begin(), schedules_, it);
+      return &schedules_.front().schedule;
     }
   }
-  MJ_ASSIGN(Layout layout, make_layout(*program_, input_dims, outer, options_.layout));
-  layouts_.push_front({{input_dims.begin(), input_dims.end()}, outer, std::move(layout)});
-  if (layouts_.size() > options_.cached_layouts) layouts_.pop_back();
-  return &layouts_.front().layout;
+  MJ_ASSIGN(Schedule schedule, make_schedule(*program_, input_dims, outer, options_.layout, rows_may));
+  schedules_.push_front({{input_dims.begin(), input_dims.end()}, outer, rows_may, std::move(schedule)});
+  if (schedules_.size() > options_.cached_schedules) schedules_.pop_back();
+  return &schedules_.front().schedule;
 }
 
 Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options,
                           const Bindings& outer) {
   const Plan& plan = program_->plan();
   CHECK(inputs.size() == plan.inputs.size(), "{} inputs for a plan of {}", inputs.size(), plan.inputs.size());
+  CHECK(options.destinations.empty() || options.destinations.size() == plan.outputs.size(),
+        "{} destinations for {} outputs", options.destinations.size(), plan.outputs.size());
   std::vector<std::vector<int64_t>> input_dims;
   for (const Tensor& input : inputs) input_dims.push_back(input.dims());
-  MJ_ASSIGN(const Layout* layout, layout_for(input_dims, outer));
-  MJ_TRY(reserve(layout->arena_bytes));
+  MJ_ASSIGN(const Schedule* schedule, schedule_for(input_dims, outer, !options.observer));
+  MJ_TRY(reserve(schedule->arena_bytes));
+  outputs.resize(plan.outputs.size());
+  if (schedule->alone > 0) return run_rows(*schedule, inputs, outputs, options);
+  return execute(*schedule->rest, static_cast<std::byte*>(arena_), pool_, inputs, outputs, options);
+}
 
+Result<void> Session::run_rows(const Schedule& schedule, std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
+                               const RunOptions& options) {
+  const Plan& plan = program_->plan();
+  const std::vector<bool>& has_rows = program_->batch()->inputs;
+  while (alone_.size() < static_cast<size_t>(pool_.threads())) alone_.push_back(std::make_unique<ThreadPool>(1));
+  std::vector<Destination> whole;  // of each output
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto id = static_cast<size_t>(plan.outputs[i]);
+    std::vector<int64_t> dims = schedule.row->dims[id];
+    dims[0] = schedule.rows;
+    MJ_ASSIGN(void* data, prepare(destination(options, i), plan.tensors[id], std::move(dims), outputs[i]));
+    whole.push_back({data, outputs[i].bytes()});
+  }
+  const auto run_part = [&](const Layout& layout, std::byte* arena, ThreadPool& pool, int64_t first, int64_t count) {
+    const auto bytes_of = [&](int64_t whole_bytes, int64_t rows) { return whole_bytes / schedule.rows * rows; };
+    std::vector<Tensor> part;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!has_rows[i]) {
+        part.push_back(inputs[i]);
+        continue;
+      }
+      std::vector<int64_t> dims = inputs[i].dims();
+      dims[0] = count;
+      const auto* data = static_cast<const std::byte*>(inputs[i].raw()) + bytes_of(inputs[i].bytes(), first);
+      part.push_back(Tensor::view(inputs[i].dtype(), std::move(dims), data, nullptr));
+    }
+    std::vector<Destination> to;
+    for (const Destination& output : whole) {
+      to.push_back(
+          {static_cast<std::byte*>(output.data) + bytes_of(output.bytes, first), bytes_of(output.bytes, count)});
+    }
+    RunOptions inner;
+    inner.cancelled = options.cancelled;
+    inner.destinations = to;
+    std::vector<Tensor> views(outputs.size());
+    return execute(layout, arena, pool, part, views, inner);
+  };
+  auto* const arena = static_cast<std::byte*>(arena_);
+  std::vector<Result<void>> done(static_cast<size_t>(schedule.alone));
+  pool_.run(schedule.alone, [&](int64_t row, int thread) {
+    const auto at = static_cast<size_t>(thread);
+    done[static_cast<size_t>(row)] = run_part(*schedule.row, arena + thread * schedule.row_stride, *alone_[at], row, 1);
+  });
+  for (const Result<void>& each : done) MJ_TRY(each);
+  if (!schedule.rest) return {};
+  return run_part(*schedule.rest, arena, pool_, schedule.alone, schedule.rows - schedule.alone);
+}
+
+Result<void> Session::execute(const Layout& layout, std::byte* arena, ThreadPool& pool, std::span<const Tensor> inputs,
+                              std::vector<Tensor>& outputs, const RunOptions& options) {
+  const Plan& plan = program_->plan();
   const size_t tensors = plan.tensors.size();
-  Frame frame{*layout, layout->symbols, std::vector<TensorRef>(tensors), {}, std::vector<Tensor>(tensors)};
+  Frame frame{layout, arena, pool, layout.symbols, std::vector<TensorRef>(tensors), {}, std::vector<Tensor>(tensors)};
   frame.late.resize(tensors);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto id = static_cast<size_t>(plan.inputs[i]);
     place_on_heap(id, inputs[i], frame);
   }
-  outputs.resize(plan.outputs.size());
-  CHECK(options.destinations.empty() || options.destinations.size() == plan.outputs.size(),
-        "{} destinations for {} outputs", options.destinations.size(), plan.outputs.size());
-  auto destination = [&](size_t i) { return options.destinations.empty() ? Destination{} : options.destinations[i]; };
   std::vector<int> direct(tensors, -1);          // root tensor -> the output whose buffer it lives in
   std::vector<void*> buffers(tensors, nullptr);  // root tensor -> that buffer
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const auto id = static_cast<size_t>(plan.outputs[i]);
     const auto root = static_cast<size_t>(program_->root(plan.outputs[i]));
-    if (layout->offset[root] != Layout::kOutput || direct[root] >= 0) continue;
+    if (layout.offset[root] != Layout::kOutput || direct[root] >= 0) continue;
     direct[root] = static_cast<int>(i);
-    if (const Destination to = destination(i); to.data) {
-      MJ_ASSIGN(outputs[i], place(to, plan.tensors[id], layout->dims[id]));
-      buffers[root] = to.data;
-      continue;
-    }
-    const bool fits =
-        outputs[i].writable() && outputs[i].dtype() == plan.tensors[id].dtype && outputs[i].dims() == layout->dims[id];
-    if (!fits) {
-      MJ_ASSIGN(outputs[i], allocate(plan.tensors[id], layout->dims[id]));
-    }
-    buffers[root] = outputs[i].mutable_raw();
+    MJ_ASSIGN(buffers[root], prepare(destination(options, i), plan.tensors[id], layout.dims[id], outputs[i]));
   }
   for (size_t i = 0; i < tensors; ++i) {
     const PlanTensor& tensor = plan.tensors[i];
-    if (frame.refs[i].present() || layout->late[i]) continue;
+    if (frame.refs[i].present() || layout.late[i]) continue;
     const auto root = static_cast<size_t>(program_->root(static_cast<int>(i)));
-    TensorRef ref{nullptr, layout->dims[i], tensor.dtype};
+    TensorRef ref{nullptr, layout.dims[i], tensor.dtype};
     const PlanTensor& origin = plan.tensors[root];
     if (tensor.boxed()) {
       const bool given = origin.kind == PlanTensor::Kind::constant || origin.kind == PlanTensor::Kind::input;
       const Tensor& from = origin.kind == PlanTensor::Kind::constant ? origin.constant : frame.heap[root];
-      if (given) place_on_heap(i, from.reshaped(layout->dims[i]), frame);
+      if (given) place_on_heap(i, from.reshaped(layout.dims[i]), frame);
       continue;
     }
     if (origin.kind == PlanTensor::Kind::constant) {
       ref.data = const_cast<void*>(origin.constant.raw());
     } else if (origin.kind == PlanTensor::Kind::input) {
       ref.data = frame.refs[root].data;
-    } else if (layout->offset[root] == Layout::kOutput) {
+    } else if (layout.offset[root] == Layout::kOutput) {
       ref.data = buffers[root];
-    } else if (layout->offset[root] >= 0) {
-      ref.data = static_cast<std::byte*>(arena_) + layout->offset[root];
+    } else if (layout.offset[root] >= 0) {
+      ref.data = arena + layout.offset[root];
     } else {
       continue;  // on the heap, once its step has run
     }
@@ -162,7 +225,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
       return model_error("the run was cancelled after {} of {} steps", s, plan.steps.size());
     }
     MJ_TRY(run_step(s, frame, options));
-    for (int id : layout->release[s]) frame.heap[static_cast<size_t>(id)] = {};
+    for (int id : layout.release[s]) frame.heap[static_cast<size_t>(id)] = {};
   }
 
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
@@ -172,7 +235,7 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
       outputs[i] = outputs[i].reshaped({ref.dims.begin(), ref.dims.end()});
       continue;
     }
-    if (const Destination to = destination(i); to.data) {
+    if (const Destination to = destination(options, i); to.data) {
       MJ_ASSIGN(outputs[i], place(to, plan.tensors[static_cast<size_t>(plan.outputs[i])], dims_of(ref)));
       if (outputs[i].bytes()) std::memcpy(to.data, ref.data, static_cast<size_t>(outputs[i].bytes()));
       continue;
@@ -310,17 +373,17 @@ Result<void> Session::run_kernel(size_t index, Frame& frame) {
     outputs.push_back(*ref);
     any_late = any_late || (id != kNoTensor && frame.layout.late[static_cast<size_t>(id)]);
   }
-  std::span<std::byte> workspace(static_cast<std::byte*>(arena_) + frame.layout.workspace_offset[index],
+  std::span<std::byte> workspace(frame.arena + frame.layout.workspace_offset[index],
                                  static_cast<size_t>(frame.layout.workspace_bytes[index]));
   Tensor late_workspace;
   if (any_late) {
     // What make_layout() has checked for the other steps: the kernel writes no more than its outputs hold.
     MJ_TRY(verify_dims(program_->plan(), step,
                        [&](int id) { return std::optional(frame.refs[static_cast<size_t>(id)].dims); }));
-    late_workspace = Tensor::unset(DType::u8, {kernel.workspace_bytes(inputs, outputs, pool_.threads())});
+    late_workspace = Tensor::unset(DType::u8, {kernel.workspace_bytes(inputs, outputs, frame.pool.threads())});
     workspace = std::as_writable_bytes(late_workspace.mutable_data<uint8_t>());
   }
-  return kernel.run({inputs, outputs, frame.symbols, workspace, pool_});
+  return kernel.run({inputs, outputs, frame.symbols, workspace, frame.pool});
 }
 
 Session& Session::branch_session(size_t step, size_t branch) {

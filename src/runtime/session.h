@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/layout.h"
+#include "runtime/schedule.h"
 
 namespace mj {
 
@@ -38,7 +38,8 @@ struct RunOptions {
   // By output, or empty. The output is then a view of this memory; an output that does not fit is an error. It must
   // overlap neither an input nor another destination.
   std::span<const Destination> destinations;
-  // Called after each step with its index in the plan, its seconds and its outputs (valid during the call only).
+  // Called after each step with its index in the plan, its seconds and its outputs (valid during the call only). Rows
+  // of a batch then run together.
   std::function<void(size_t step, double seconds, std::span<const TensorRef> outputs)> observer;
 };
 
@@ -47,7 +48,7 @@ class Session {
   struct Options {
     LayoutOptions layout;
     Allocator allocator;
-    size_t cached_layouts = 16;  // shapes remembered, least recently used dropped
+    size_t cached_schedules = 16;  // shapes remembered, least recently used dropped
   };
 
   Session(std::shared_ptr<const Program> program, ThreadPool& pool, const Options& options);
@@ -62,18 +63,25 @@ class Session {
                    const Bindings& outer = {});
 
   int64_t arena_bytes() const { return arena_bytes_; }
-  // The layout for these shapes, planned now if new.
-  Result<const Layout*> layout_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer);
+  // The schedule for these shapes, planned now if new.
+  Result<const Schedule*> schedule_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer,
+                                       bool rows_may = true);
 
  private:
-  struct CachedLayout {
+  struct CachedSchedule {
     std::vector<std::vector<int64_t>> input_dims;
     Bindings outer;
-    Layout layout;
+    bool rows_may;
+    Schedule schedule;
   };
   struct Frame;
 
   Result<void> reserve(int64_t bytes);
+  Result<void> run_rows(const Schedule& schedule, std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
+                        const RunOptions& options);
+  // In this memory. Several threads may each run a layout without branches and loops.
+  Result<void> execute(const Layout& layout, std::byte* arena, ThreadPool& pool, std::span<const Tensor> inputs,
+                       std::vector<Tensor>& outputs, const RunOptions& options);
   Result<void> run_step(size_t index, Frame& frame, const RunOptions& options);
   Result<void> run_kernel(size_t index, Frame& frame);
   Result<void> run_branch(size_t index, Frame& frame, const RunOptions& options);
@@ -88,7 +96,8 @@ class Session {
   std::shared_ptr<const Program> program_;
   ThreadPool& pool_;
   Options options_;
-  std::list<CachedLayout> layouts_;  // most recent first
+  std::list<CachedSchedule> schedules_;             // most recent first
+  std::vector<std::unique_ptr<ThreadPool>> alone_;  // of one thread each, for those that take rows
   void* arena_ = nullptr;
   int64_t arena_bytes_ = 0;
   std::vector<std::vector<std::unique_ptr<Session>>> branches_;  // by step, then branch; made when first taken

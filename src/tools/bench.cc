@@ -25,25 +25,6 @@ int64_t peak_memory_bytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-// A run of shapes that the engine has not seen yet.
-struct FirstRun {
-  double answer_ms = 0;
-  std::optional<double> until_first_step_ms;  // absent where there is no step
-};
-
-Result<FirstRun> first_run(Engine& engine, const std::vector<Tensor>& inputs) {
-  FirstRun first;
-  RunOptions options;
-  const auto start = Clock::now();
-  options.observer = [&](size_t, double seconds, std::span<const TensorRef>) {
-    if (!first.until_first_step_ms) first.until_first_step_ms = (seconds_since(start) - seconds) * 1e3;
-  };
-  std::vector<Tensor> outputs;
-  MJ_TRY(engine.run(inputs, outputs, options));
-  first.answer_ms = seconds_since(start) * 1e3;
-  return first;
-}
-
 // For at least so many seconds and runs. How many it were.
 Result<int64_t> run_for(Engine& engine, const std::vector<Tensor>& inputs, double seconds, int iterations,
                         std::vector<double>* milliseconds) {
@@ -101,9 +82,12 @@ Result<int> run_bench(const BenchArgs& args) {
             inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));
   std::vector<std::vector<int64_t>> dims;
   for (const Tensor& input : inputs) dims.push_back(input.dims());
-  MJ_ASSIGN(const FirstRun first, first_run(*engine, inputs));
-  const double first_answer_ms = load_ms + first.answer_ms;
+  const auto asked = Clock::now();
   MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
+  const double new_shape_ms = seconds_since(asked) * 1e3;
+  std::vector<Tensor> outputs;
+  MJ_TRY(engine->run(inputs, outputs));
+  const double first_answer_ms = load_ms + seconds_since(asked) * 1e3;
   MJ_TRY(run_for(*engine, inputs, args.warm_up, 1, nullptr));
 
   std::vector<double> latencies;
@@ -124,12 +108,13 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"throughput_per_s", per_second},
                                     {"load_ms", load_ms},
                                     {"first_answer_ms", first_answer_ms},
+                                    {"new_shape_ms", new_shape_ms},
+                                    {"rows_alone", demand.rows_alone},
                                     {"arena_bytes", demand.arena_bytes},
                                     {"largest_live_bytes", demand.largest_live_bytes},
                                     {"peak_memory_bytes", peak_memory_bytes()},
                                     {"onednn", onednn_json()},
                                     {"notices", engine->notices()}};
-  if (first.until_first_step_ms) results["new_shape_ms"] = *first.until_first_step_ms;
   const Work work = work_of(engine->program().plan(), demand.symbols).value_or(Work{});
   const double per_multiply_add = 2e-9 / (latency.median / 1e3);
   if (work.floats > 0) results["gflops"] = per_multiply_add * work.floats;
@@ -138,10 +123,11 @@ Result<int> run_bench(const BenchArgs& args) {
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
                                shapes_text(*engine, inputs)));
-  say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms{}", load_ms, first_answer_ms,
-                               first.until_first_step_ms
-                                   ? fmt::format(", {:.3f} ms of it to plan for new shapes", *first.until_first_step_ms)
-                                   : ""));
+  say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms, {:.3f} ms of it to plan for new shapes",
+                               load_ms, first_answer_ms, new_shape_ms));
+  if (demand.rows_alone > 0) {
+    say(args.common, fmt::format("{} of {} rows of the batch by one thread each", demand.rows_alone, batch));
+  }
   say(args.common, fmt::format("throughput {:.2f} /s", per_second));
   if (work.floats > 0) say(args.common, fmt::format("products {:.1f} GFLOP/s", per_multiply_add * work.floats));
   if (work.integers > 0)

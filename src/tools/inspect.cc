@@ -13,15 +13,15 @@ namespace {
 
 struct MemoryRow {
   std::string profile, at;  // at: "opt", "max", "shapes"; both empty where every shape is fixed
-  int64_t arena_bytes, largest_live_bytes;
+  int64_t arena_bytes, largest_live_bytes, rows_alone;
 };
 
 using InputDims = std::vector<std::vector<int64_t>>;
 
 Result<MemoryRow> memory_at(const Program& program, const InputDims& dims, int threads) {
-  MJ_ASSIGN(const Layout layout,
-            make_layout(program, dims, {}, {.reuse_memory = true, .threads = threads, .memory_limit = 0}));
-  return MemoryRow{"", "", layout.arena_bytes, layout.largest_live_bytes};
+  MJ_ASSIGN(const Schedule schedule,
+            make_schedule(program, dims, {}, {.reuse_memory = true, .threads = threads, .memory_limit = 0}));
+  return MemoryRow{"", "", schedule.arena_bytes, schedule.largest_live_bytes, schedule.alone};
 }
 
 // The arena for inputs of these sizes; nothing where they leave a dim open or do not suit the model.
@@ -91,17 +91,20 @@ Result<int> run_inspect(const InspectArgs& args) {
   }
   MJ_ASSIGN(const std::vector<MemoryRow> rows, memory_rows(engine, dims, threads));
   for (const MemoryRow& row : rows) {
-    nlohmann::ordered_json json = {
-        {"threads", threads}, {"arena_bytes", row.arena_bytes}, {"largest_live_bytes", row.largest_live_bytes}};
+    nlohmann::ordered_json json = {{"threads", threads},
+                                   {"arena_bytes", row.arena_bytes},
+                                   {"largest_live_bytes", row.largest_live_bytes},
+                                   {"rows_alone", row.rows_alone}};
     std::string where;
     if (!row.at.empty()) json["at"] = row.at;
     if (!row.profile.empty()) {
       json["profile"] = printable(row.profile);
       where = fmt::format(" at {} of profile '{}'", row.at, printable(row.profile));
     }
-    say(args.common, fmt::format("{:<12}{:.1f} MiB of activations{}, {} threads (largest live set {:.1f} MiB)",
+    const std::string alone = row.rows_alone > 0 ? fmt::format(", {} rows by one thread each", row.rows_alone) : "";
+    say(args.common, fmt::format("{:<12}{:.1f} MiB of activations{}, {} threads (largest live set {:.1f} MiB){}",
                                  "memory", static_cast<double>(row.arena_bytes) / 0x1p20, where, threads,
-                                 static_cast<double>(row.largest_live_bytes) / 0x1p20));
+                                 static_cast<double>(row.largest_live_bytes) / 0x1p20, alone));
     memory.push_back(std::move(json));
   }
   nlohmann::ordered_json json = inspect_json(engine);

@@ -85,6 +85,9 @@ Result<int> run_profile(const ProfileArgs& args) {
 
   say(args.common,
       fmt::format("{} steps, {:.3f} ms in all; attributed energy is modelled from time", medians.size(), sum * 1e3));
+  if (demand.rows_alone > 0) {
+    say(args.common, "all rows of the batch together, step by step; a plain run gives each thread rows of its own");
+  }
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (size_t i : order) {
     const Step& step = plan.steps[i];

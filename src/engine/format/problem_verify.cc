@@ -18,9 +18,7 @@ Result<std::vector<ValueInfo>> infer(const Op& op, std::span<const ValueInfo> in
   return result;
 }
 
-size_t result_count(const Problem& problem) {
-  return problem.epilogue.results.empty() ? problem.outputs.size() : 1;
-}
+size_t result_count(const Problem& problem) { return problem.epilogue.results.empty() ? problem.outputs.size() : 1; }
 
 Result<void> check_split(const Problem& problem) {
   const Body& body = problem.epilogue;
