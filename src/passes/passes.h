@@ -26,6 +26,7 @@ Pass fuse_conv_depthwise();
 Pass fuse_epilogue();
 Pass fuse_pointwise();
 Pass fuse_scaled_conv();
+Pass gather_in_order();
 Pass gather_to_slice();
 Pass gemm_to_matmul();
 Pass infer_shapes();

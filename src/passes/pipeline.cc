@@ -21,7 +21,7 @@ Stage canonicalize() {
 Stage simplify() {
   return {.name = "simplify",
           .passes = {common_subexpressions(), eliminate_identity(), cast_chain(), pow_to_mul(), div_constant(),
-                     compare_positions(),
+                     compare_positions(), gather_in_order(),
                      // What a convolution or gemm can take into its weights is gone before the rest becomes maths.
                      fold_conv_batch_norm(), fold_gemm_batch_norm(), lower_batch_norm(), fold_conv_scale(),
                      fold_matmul_scale(), gemm_to_matmul(), slice_conv(), conv_before_resize(),
