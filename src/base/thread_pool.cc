@@ -75,12 +75,16 @@ struct FrameScope {
   const Frame frame;
 };
 
+size_t checked(int threads) {
+  CHECK(threads >= 1 && threads <= kMaxThreads, "a pool has 1 to {} threads, not {}", kMaxThreads, threads);
+  return static_cast<size_t>(threads);
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads)
     // With more threads than CPUs the one that spins keeps the one with the work from running.
-    : threads_(threads), spin_ns_(threads <= default_threads() ? kSpinNs : 0) {
-  CHECK(threads >= 1 && threads <= kMaxThreads, "a pool has 1 to {} threads, not {}", kMaxThreads, threads);
+    : threads_(threads), spin_ns_(threads <= default_threads() ? kSpinNs : 0), slices_(checked(threads)) {
   for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
 }
 
@@ -91,32 +95,42 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run(int64_t tasks, FunctionRef<void(int64_t task, int thread)> fn) {
-  if (tasks <= 0) return;
-  const Job job{tasks, fn};
+void ThreadPool::run(const Job& job) {
+  if (job.tasks <= 0) return;
+  const auto run_all = [&](int thread) {
+    for (int64_t task = 0; task < job.tasks; ++task) job.fn(task, thread);
+  };
   for (const Frame* frame = current_frame; frame; frame = frame->outer) {
-    if (frame->pool != this) continue;
-    for (int64_t task = 0; task < tasks; ++task) fn(task, frame->thread);
-    return;
+    if (frame->pool == this) return run_all(frame->thread);
   }
   std::lock_guard lock(callers_);
   const FrameScope scope(this, 0);
-  if (tasks == 1 || threads_ == 1) {
-    for (int64_t task = 0; task < tasks; ++task) fn(task, 0);
-    return;
-  }
+  if (job.tasks == 1 || threads_ == 1) return run_all(0);
   publish(job);
   take_tasks(job, 0);
   retire();
 }
 
 void ThreadPool::take_tasks(const Job& job, int thread) noexcept {
-  for (int64_t task; (task = next_task_.fetch_add(1, std::memory_order_relaxed)) < job.tasks;) job.fn(task, thread);
+  const int slices = job.slices(threads_);
+  for (int i = 0; i < slices; ++i) {
+    Slice& slice = slices_[static_cast<size_t>((thread + i) % slices)];
+    // The load keeps those that find it empty from taking its cache line away.
+    while (slice.next.load(std::memory_order_relaxed) < slice.end) {
+      const int64_t task = slice.next.fetch_add(1, std::memory_order_relaxed);
+      if (task < slice.end) job.fn(task, thread);
+    }
+  }
 }
 
 void ThreadPool::publish(const Job& job) {
   job_ = &job;
-  next_task_.store(0, std::memory_order_relaxed);
+  const int slices = job.slices(threads_);
+  for (int i = 0; i < slices; ++i) {
+    Slice& slice = slices_[static_cast<size_t>(i)];
+    slice.next.store(job.tasks * i / slices, std::memory_order_relaxed);
+    slice.end = job.tasks * (i + 1) / slices;
+  }
   // Nobody else writes state_ while the last job is closed and empty. The order of this store and the load of parked_
   // mirrors wait_for_job(): a worker either is counted as parked here or sees the new state there.
   state_.store((state_.load() & kEpochMask) + (kEpochOne | kOpen));

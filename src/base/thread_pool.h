@@ -26,17 +26,28 @@ class ThreadPool {
   int threads() const { return threads_; }
 
   // Calls fn(task, thread) once for each task in [0, tasks) and returns when all have finished; what the tasks wrote is
-  // then visible to the caller. Tasks are begun in ascending order and may overlap (see TaskGate). `thread` is in [0,
-  // threads()) and no two calls that run at the same time share it, so it may index scratch memory. The caller works as
-  // thread 0. fn must not throw (std::terminate). A run() from inside a task of the same pool runs inline on that
-  // task's thread; runs from several threads follow one another.
-  void run(int64_t tasks, FunctionRef<void(int64_t task, int thread)> fn);
+  // then visible to the caller. Each thread begins with a slice of its own, the same part of the tasks in each run, so
+  // that what it wrote there is in its cache when it reads it in the next run; then it helps the others. `thread` is in
+  // [0, threads()) and no two calls that run at the same time share it, so it may index scratch memory. The caller
+  // works as thread 0. fn must not throw (std::terminate). A run() from inside a task of the same pool runs inline on
+  // that task's thread; runs from several threads follow one another.
+  void run(int64_t tasks, FunctionRef<void(int64_t task, int thread)> fn) { run({tasks, fn, false}); }
+  // The same, but tasks are begun in ascending order, so that they may wait for earlier ones (see TaskGate).
+  void run_in_order(int64_t tasks, FunctionRef<void(int64_t task, int thread)> fn) { run({tasks, fn, true}); }
 
  private:
   struct Job {
     int64_t tasks;
     FunctionRef<void(int64_t, int)> fn;
+    bool in_order;
+    int slices(int threads) const { return in_order ? 1 : threads; }
   };
+  struct alignas(64) Slice {
+    std::atomic<int64_t> next{0};  // task that nobody has begun
+    int64_t end = 0;
+  };
+
+  void run(const Job& job);
 
   void publish(const Job& job);
   void retire();
@@ -54,15 +65,15 @@ class ThreadPool {
 
   // Words that several threads hammer have a cache line of their own.
   alignas(64) std::atomic<uint32_t> state_{0};  // epoch | waiting | open | workers inside; see thread_pool.cc
-  alignas(64) std::atomic<int64_t> next_task_{0};
   alignas(64) std::atomic<uint32_t> parked_{0};
   std::atomic<uint32_t> drained_{0};
   std::atomic<bool> stopping_{false};
+  std::vector<Slice> slices_;
   std::vector<std::thread> workers_;
 };
 
-// Lets the tasks of one run() wait for earlier ones: those have begun, so somebody is at work on them and the wait ends
-// with however many threads. For waits of microseconds between tasks of about equal length.
+// Lets the tasks of one run_in_order() wait for earlier ones: those have begun, so somebody is at work on them and the
+// wait ends with however many threads. For waits of microseconds between tasks of about equal length.
 class TaskGate {
  public:
   // By every task, once, as its last act.

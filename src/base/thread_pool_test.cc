@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 namespace mj {
@@ -33,6 +35,19 @@ TEST_P(ThreadPoolTest, RunsEachTaskOnceAndPublishesItsWrites) {
   }
 }
 
+TEST_P(ThreadPoolTest, ThreadsBeginWithTheirOwnSlice) {
+  ThreadPool pool(GetParam());
+  for (int round = 0; round < 20; ++round) {
+    std::vector<int64_t> taken(static_cast<size_t>(pool.threads()));
+    std::atomic<int> begun = 0;
+    pool.run(pool.threads(), [&](int64_t task, int thread) {
+      taken[static_cast<size_t>(thread)] = task;
+      for (++begun; begun < pool.threads();) std::this_thread::yield();  // none takes a second one
+    });
+    for (int thread = 0; thread < pool.threads(); ++thread) EXPECT_EQ(taken[static_cast<size_t>(thread)], thread);
+  }
+}
+
 TEST_P(ThreadPoolTest, ThreadIndexIsExclusive) {
   ThreadPool pool(GetParam());
   std::vector<int64_t> scratch(static_cast<size_t>(pool.threads()));  // a data race if two tasks shared an index
@@ -50,7 +65,7 @@ TEST_P(ThreadPoolTest, AGateOrdersTheRoundsOfARun) {
   const auto rounds = [&pool] {
     std::vector<int64_t> now(kWidth, 1), next(kWidth);  // each round sums the one before: a data race if they overlap
     TaskGate gate;
-    pool.run(40 * kWidth, [&](int64_t task, int) {
+    pool.run_in_order(40 * kWidth, [&](int64_t task, int) {
       const int64_t round = task / kWidth;
       gate.wait_for(round * kWidth);
       const std::vector<int64_t>& from = round % 2 ? next : now;

@@ -173,7 +173,7 @@ class Run {
       gate.finish();
     };
     if (shared)
-      pool_.run(count * tasks, work);
+      pool_.run_in_order(count * tasks, work);
     else
       for (int64_t i = 0; i < count; ++i) work(i, 0);
   }
