@@ -53,11 +53,14 @@ class Rows {
   bool present(size_t i) const { return i < problem_.inputs.size() && problem_.inputs[i].dtype != DType::none; }
   const Shape& shape(size_t i) const { return problem_.inputs[i].shape; }
   int64_t rank(size_t i) const { return static_cast<int64_t>(shape(i).size()); }
-  // Of the anchor's inputs.
-  bool only_first(size_t inputs) const {
-    return inputs > 0 && split_[0] &&
-           std::none_of(split_.begin() + 1, split_.begin() + inputs, [](bool x) { return x; });
+  bool none_split(size_t begin, size_t end) const {
+    for (size_t i = begin; i < end; ++i) {
+      if (split_[i]) return false;
+    }
+    return true;
   }
+  // Of the anchor's inputs.
+  bool only_first(size_t inputs) const { return inputs > 0 && split_[0] && none_split(1, inputs); }
   // Inputs [begin, end) broadcast to rows of this rank.
   bool broadcast(size_t begin, size_t end, size_t to) const {
     for (size_t i = begin; i < end; ++i) {
@@ -75,10 +78,8 @@ class Rows {
   }
 
   bool of_anchor(const Op& op, size_t inputs) const {
-    const bool any =
-        std::any_of(split_.begin(), split_.begin() + static_cast<std::ptrdiff_t>(inputs), [](bool x) { return x; });
     if (op.is("expand_to")) return broadcast(0, 1, problem_.outputs[0].shape.size());
-    if (!any) return false;
+    if (none_split(0, inputs)) return false;
     if (op.info().pointwise || op.is("cast") || op.is("quantized_add")) {
       return broadcast(0, inputs, problem_.outputs[0].shape.size());
     }
@@ -109,12 +110,6 @@ class Rows {
       return all_split(0, attention->mask_input()) && broadcast(attention->mask_input(), inputs, 4);
     }
     return false;
-  }
-  bool none_split(size_t begin, size_t end) const {
-    for (size_t i = begin; i < end; ++i) {
-      if (split_[i]) return false;
-    }
-    return true;
   }
   bool of_matmul() const {
     if (!split_[0] || rank(0) < 2) return false;

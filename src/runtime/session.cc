@@ -235,18 +235,14 @@ Result<void> Session::execute(const Layout& layout, std::byte* arena, ThreadPool
       outputs[i] = outputs[i].reshaped({ref.dims.begin(), ref.dims.end()});
       continue;
     }
-    if (const Destination to = destination(options, i); to.data) {
-      MJ_ASSIGN(outputs[i], place(to, plan.tensors[static_cast<size_t>(plan.outputs[i])], dims_of(ref)));
-      if (outputs[i].bytes()) std::memcpy(to.data, ref.data, static_cast<size_t>(outputs[i].bytes()));
-      continue;
-    }
-    if (ref.value) {
+    const Destination to = destination(options, i);
+    if (ref.value && !to.data) {
       outputs[i] = *ref.value;
       continue;
     }
-    const bool fits = outputs[i].writable() && outputs[i].dtype() == ref.dtype && outputs[i].dims() == dims_of(ref);
-    if (!fits) outputs[i] = Tensor::unset(ref.dtype, dims_of(ref));
-    if (outputs[i].bytes()) std::memcpy(outputs[i].mutable_raw(), ref.data, static_cast<size_t>(outputs[i].bytes()));
+    const PlanTensor& tensor = plan.tensors[static_cast<size_t>(plan.outputs[i])];
+    MJ_ASSIGN(void* data, prepare(to, tensor, dims_of(ref), outputs[i]));
+    if (outputs[i].bytes()) std::memcpy(data, ref.data, static_cast<size_t>(outputs[i].bytes()));
   }
   return {};
 }
