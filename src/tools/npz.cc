@@ -210,7 +210,7 @@ Result<void> write_numpy(const std::string& path, const std::vector<std::pair<st
 }
 
 Result<void> write_npz(const std::string& path, const std::vector<std::pair<std::string, Tensor>>& arrays) {
-  // Always in the 64-bit form, as NumPy writes it, so that size does not matter.
+  // In the 64-bit form, as NumPy writes it, so that size does not matter.
   std::vector<std::string> heads;
   std::vector<NpyElements> bodies;
   std::string central;
@@ -247,11 +247,16 @@ Result<void> write_npz(const std::string& path, const std::vector<std::pair<std:
   }
   std::string tail = central;
   const uint64_t end64 = offset + central.size();
-  put(tail, kEnd64, 4), put(tail, 44, 8), put(tail, 45, 2), put(tail, 45, 2), put(tail, 0, 4), put(tail, 0, 4);
-  put(tail, arrays.size(), 8), put(tail, arrays.size(), 8), put(tail, central.size(), 8), put(tail, offset, 8);
-  put(tail, 0x07064b50, 4), put(tail, 0, 4), put(tail, end64, 8), put(tail, 1, 4);
-  put(tail, kEnd, 4), put(tail, 0, 4), put(tail, 0xffff, 2), put(tail, 0xffff, 2), put(tail, 0xffffffff, 4);
-  put(tail, 0xffffffff, 4), put(tail, 0, 2);
+  if (arrays.empty()) {
+    // NumPy knows an empty archive by the record that it begins with: only the 32-bit one will do.
+    put(tail, kEnd, 4), put(tail, 0, 8), put(tail, 0, 8), put(tail, 0, 2);
+  } else {
+    put(tail, kEnd64, 4), put(tail, 44, 8), put(tail, 45, 2), put(tail, 45, 2), put(tail, 0, 4), put(tail, 0, 4);
+    put(tail, arrays.size(), 8), put(tail, arrays.size(), 8), put(tail, central.size(), 8), put(tail, offset, 8);
+    put(tail, 0x07064b50, 4), put(tail, 0, 4), put(tail, end64, 8), put(tail, 1, 4);
+    put(tail, kEnd, 4), put(tail, 0, 4), put(tail, 0xffff, 2), put(tail, 0xffff, 2), put(tail, 0xffffffff, 4);
+    put(tail, 0xffffffff, 4), put(tail, 0, 2);
+  }
   std::vector<std::span<const std::byte>> spans;
   for (size_t i = 0; i < heads.size(); ++i) {
     spans.push_back(std::as_bytes(std::span(heads[i])));

@@ -108,6 +108,8 @@ TEST_F(NpzTest, AnArchiveMayBeEmpty) {
   const Result<Npz> read = read_numpy(path_);
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_TRUE(read->empty());
+  // NumPy tells an archive by its first bytes; this is what np.savez() writes.
+  EXPECT_EQ(text_of(read_file(path_, 1 << 20).value()), "PK\5\6" + std::string(18, '\0'));
 }
 
 TEST_F(NpzTest, TypesNumpyLacksTravelAsRawBytes) {

@@ -147,6 +147,11 @@ def test_absent_optional(bench):
     assert {name: value.tolist() for name, value in got.items()} == {"y": [1, 2, 3]}
 
 
+def test_outputs_without_arrays(bench):
+    model = model_of("""agraph (seq(float[N]) s) => (seq(float[N]) y) { y = Identity(s) }""")
+    assert bench.run(bench.compile(model), {}) == {}
+
+
 def test_strings_are_moved_and_compared(bench):
     model = model_of("""agraph (string[N] x) => (bool[N] same, string[N,2] pairs, seq(string[N]) s) {
         word = Constant<value_string = "joule">()  same = Equal(x, word)
