@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <new>
 #include <system_error>
 
@@ -248,6 +250,38 @@ int complain(ErrorCode code, std::string_view text) {
   return static_cast<int>(code);
 }
 
+// Does what the words of one verb ask for. The exit code.
+int run_line(CLI::App& app, std::vector<std::string> words, const std::function<Result<int>()>& chosen) {
+  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& problem) {
+    if (problem.get_exit_code() != 0) return complain(ErrorCode::usage, usage_text(app, problem));
+    const Result<int> shown = work([&] { return Result<int>(app.exit(problem)); });
+    return shown.ok() ? *shown : complain(shown.error().code, shown.error().message);
+  }
+  const Result<int> result = work(chosen);
+  return result.ok() ? *result : complain(result.error().code, result.error().message);
+}
+
+// The engine of a line that keeps none: compiled, timed, and gone.
+int build_and_time(CLI::App& app, TrtexecLine line, const std::function<Result<int>()>& chosen) {
+  std::error_code failed;
+  std::string folder = std::filesystem::temp_directory_path(failed) / "millijoule-XXXXXX";
+  if (failed || !mkdtemp(folder.data())) {
+    return complain(ErrorCode::environment, fmt::format("cannot make the folder '{}'", folder));
+  }
+  const std::string engine = folder + "/model.engine";
+  line.words.push_back("--saveEngine=" + engine);
+  int code = run_line(app, line.words, chosen);
+  if (code == 0 && !line.then.empty()) {
+    line.then.push_back("--loadEngine=" + engine);
+    code = run_line(app, line.then, chosen);
+  }
+  std::filesystem::remove_all(folder, failed);
+  return code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -275,14 +309,5 @@ int main(int argc, char** argv) {
   if (!words[0].starts_with("-") && !is_verb(app, words[0])) {
     return complain(ErrorCode::usage, fmt::format("there is no verb '{}'; there are: {}", words[0], verbs_of(app)));
   }
-  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& problem) {
-    if (problem.get_exit_code() != 0) return complain(ErrorCode::usage, usage_text(app, problem));
-    const Result<int> shown = work([&] { return Result<int>(app.exit(problem)); });
-    return shown.ok() ? *shown : complain(shown.error().code, shown.error().message);
-  }
-  const Result<int> result = work(chosen);
-  return result.ok() ? *result : complain(result.error().code, result.error().message);
+  return line->keeps ? run_line(app, words, chosen) : build_and_time(app, std::move(line).value(), chosen);
 }

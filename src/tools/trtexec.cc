@@ -48,7 +48,7 @@ constexpr std::string_view kNothingToDo[] = {
     "--monitorMemory",        "--calib",
 };
 
-// Of a line that builds: trtexec times the engine as well, we leave that to a verb of its own.
+// Of a line that builds: trtexec times the engine as well, we leave that to a verb of its own where there is an engine.
 constexpr std::string_view kOfBench[] = {"--iterations", "--duration", "--warmUp", "--exportTimes"};
 
 constexpr Row kReplaced[] = {
@@ -85,10 +85,15 @@ bool mentions(const std::vector<std::string>& words, const std::string& flag) {
 
 Result<TrtexecLine> translate_trtexec(std::vector<std::string> words) {
   const bool builds = mentions(words, "--onnx"), loads = mentions(words, "--loadEngine");
-  if (words.empty() || !words[0].starts_with("--") || (!builds && !loads)) return TrtexecLine{std::move(words), {}};
-
   TrtexecLine out;
+  if (words.empty() || !words[0].starts_with("--") || (!builds && !loads)) {
+    out.words = std::move(words);
+    return out;
+  }
   out.words = {builds ? "compile" : "bench"};
+  out.keeps = !builds || mentions(words, "--saveEngine") || mentions(words, "--output") || mentions(words, "-o");
+  if (!out.keeps && !mentions(words, "--skipInference")) out.then = {"bench"};
+  if (!out.keeps) out.notices.emplace_back("without --saveEngine=FILE the engine is not kept");
   for (const std::string& word : words) {
     Flag flag = split_flag(word);
     if (const Row* row = find_row(kReplaced, flag.name)) {
@@ -102,22 +107,21 @@ Result<TrtexecLine> translate_trtexec(std::vector<std::string> words) {
       out.notices.push_back(flag.name + " has nothing to do here");
       continue;
     }
-    if (builds && contains(kOfBench, flag.name)) {
+    if (builds && out.then.empty() && contains(kOfBench, flag.name)) {
       out.notices.push_back(
           fmt::format("{} is for `millijoule bench ENGINE`, which this line does not run", flag.name));
       continue;
     }
+    std::vector<std::string>& line = builds && contains(kOfBench, flag.name) ? out.then : out.words;
     if (flag.name == "--warmUp") flag = {"--warmup", seconds(flag.value)};
     if (flag.name == "--exportTimes") {
-      out.words.emplace_back("--samples");
+      line.emplace_back("--samples");
       flag.name = "--json";
     }
     if (builds && flag.name == "--shapes") flag.name = "--optShapes";  // one shape is all three
     const Row* renamed = find_row(kRenamed, flag.name);
-    out.words.push_back(renamed ? std::string(renamed->ours) : flag.text());
+    line.push_back(renamed ? std::string(renamed->ours) : flag.text());
   }
-  // trtexec without --saveEngine builds and throws the plan away; ours goes where a later bench finds it.
-  if (builds && !mentions(words, "--saveEngine")) out.words.emplace_back("--saveEngine=model.engine");
   return out;
 }
 

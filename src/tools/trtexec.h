@@ -13,6 +13,10 @@ namespace mj {
 struct TrtexecLine {
   std::vector<std::string> words;
   std::vector<std::string> notices;  // what was left out, and why
+  // A building line that names no place for the engine: it goes to a folder that is gone at the end, as trtexec keeps
+  // nothing either; `then` is the verb that times it before, without the engine's name, or empty.
+  bool keeps = true;
+  std::vector<std::string> then;
 };
 
 // Words without a verb that name a model (--onnx) become `compile`, an engine (--loadEngine) `bench`; the flags that

@@ -20,7 +20,17 @@ TEST(Trtexec, OurOwnLinesStay) {
 TEST(Trtexec, ABuildingLineCompiles) {
   EXPECT_EQ(words_of({"--onnx=m.onnx", "--saveEngine=m.engine", "--fp16", "--verbose"}),
             (Words{"compile", "--onnx=m.onnx", "--saveEngine=m.engine", "--precision=fp16", "-v"}));
-  EXPECT_EQ(words_of({"--onnx=m.onnx"}), (Words{"compile", "--onnx=m.onnx", "--saveEngine=model.engine"}));
+  EXPECT_TRUE(translate_trtexec({"--onnx=m.onnx", "-o", "m.engine"})->keeps);
+}
+
+TEST(Trtexec, WithoutAPlaceForTheEngineItIsTimedAndNotKept) {
+  const TrtexecLine line = *translate_trtexec({"--onnx=m.onnx", "--iterations=5", "--warmUp=500", "--exportTimes=t"});
+  EXPECT_EQ(line.words, (Words{"compile", "--onnx=m.onnx"}));
+  EXPECT_EQ(line.then, (Words{"bench", "--iterations=5", "--warmup=0.500000", "--samples", "--json=t"}));
+  EXPECT_FALSE(line.keeps);
+  EXPECT_EQ(line.notices, Words{"without --saveEngine=FILE the engine is not kept"});
+  const TrtexecLine skips = *translate_trtexec({"--onnx=m.onnx", "--skipInference"});
+  EXPECT_TRUE(skips.then.empty() && !skips.keeps);
 }
 
 TEST(Trtexec, ShapesOfABuildAreAProfile) {

@@ -188,6 +188,19 @@ def test_lines_of_trtexec(bench):
     refused(USAGE, f"--loadEngine={engine}", "--warmUp=soon", says="soon")
 
 
+def test_a_line_of_trtexec_that_keeps_no_engine(bench):
+    path, old, times = bench.save(model_of(ONE)), bench.folder / "model.engine", bench.folder / "t.json"
+    old.write_bytes(b"another's")
+    (bench.folder / "tmp").mkdir()
+    words = [mjlib.BINARY.resolve(), f"--onnx={path}", "--iterations=5", "--duration=0", f"--exportTimes={times}"]
+    done = subprocess.run(words, cwd=bench.folder, env={**os.environ, "TMPDIR": bench.folder / "tmp"},
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "without --saveEngine=FILE the engine is not kept" in done.stderr
+    assert "verified on 1 sample" in done.stdout and "latency ms" in done.stdout
+    assert len(json.loads(times.read_text())["results"]["samples_ms"]) == 5
+    assert old.read_bytes() == b"another's" and not list((bench.folder / "tmp").iterdir())
+
+
 def test_what_a_type_keeps_from_being_supported_is_on_the_list_too(bench):
     model = model_of("agraph (float[N] x, float[N] z) => (float[N] y) { a = Neg(z)  y = Abs(x) }")
     model.graph.input[1].type.tensor_type.elem_type = TensorProto.COMPLEX64
