@@ -31,13 +31,14 @@ Result<std::vector<SampleInputs>> read_samples(const std::vector<std::string>& p
   return samples;
 }
 
-// Before minutes of work: whether the engine can be written, and is not the model.
-Result<void> check_output(const CompileArgs& args) {
+// Before minutes of work: whether all files can be written, and the engine is not the model.
+Result<void> check_outputs(const CompileArgs& args) {
   std::error_code ignored;
   if (std::filesystem::equivalent(args.output, args.model, ignored)) {
     return error(ErrorCode::usage, "-o '{}' is the model itself", args.output);
   }
-  return check_writable(args.output);
+  MJ_TRY(check_destination(args.cache));
+  return check_destination(args.output);
 }
 
 std::string cache_path(const CompileArgs& args) {
@@ -92,7 +93,7 @@ nlohmann::ordered_json report_json(const CompileArgs& args, const Compiled& comp
 }  // namespace
 
 Result<int> run_compile(const CompileArgs& args) {
-  MJ_TRY(check_output(args));
+  MJ_TRY(check_outputs(args));
   std::optional<SigningKey> key;
   if (!args.sign_key.empty()) {
     MJ_ASSIGN(key, SigningKey::read_pem(args.sign_key));

@@ -10,6 +10,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "tools/output.h"
 #include "tools/trtexec.h"
 #include "tools/verbs.h"
 
@@ -27,8 +28,14 @@ CLI::Validator at_least(double least) {
           ""};
 }
 
+// "$OUT" without an OUT is a slip, not a way to say that nothing is wanted.
+CLI::Validator named() {
+  return {[](std::string& text) { return std::string(text.empty() ? "the name of the file is empty" : ""); }, ""};
+}
+
 void add_common(CLI::App* verb, Common& common) {
-  verb->add_option("--json", common.json, "Write the report as JSON to FILE; - is stdout, and nothing else goes there");
+  verb->add_option("--json", common.json, "Write the report as JSON to FILE; - is stdout, and nothing else goes there")
+      ->check(named());
   verb->add_flag("-q,--quiet", common.quiet, "Print errors only");
   verb->add_flag("-v,--verbose", common.verbose, "Say more (twice: even more)");
   verb->add_option("--threads", common.threads, "Threads; default: all that affinity and quota allow")
@@ -48,13 +55,17 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* help, std::share
   } else {
     add_common(verb, *args);
   }
+  const auto common = [args]() -> const Common& {
+    if constexpr (requires { args->common; }) {
+      return args->common;
+    } else {
+      return *args;
+    }
+  };
   verb->callback([=, &chosen] {
-    chosen = [=] {
-      if constexpr (requires { args->common; }) {
-        set_log_verbosity(args->common.quiet ? -1 : args->common.verbose);
-      } else {
-        set_log_verbosity(args->quiet ? -1 : args->verbose);
-      }
+    chosen = [=]() -> Result<int> {
+      set_log_verbosity(common().quiet ? -1 : common().verbose);
+      if (common().json != "-") MJ_TRY(check_destination(common().json));
       return run(*args);
     };
   });
@@ -62,31 +73,35 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* help, std::share
 }
 
 void add_trusted_key(CLI::App* verb, std::string& path) {
-  verb->add_option("--trusted-key", path, "Refuse engines that this Ed25519 public key (PEM) has not signed");
+  verb->add_option("--trusted-key", path, "Refuse engines that this Ed25519 public key (PEM) has not signed")
+      ->check(named());
 }
 
 void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<CompileArgs>();
   CLI::App* v = add_verb(app, "compile", "Compile an ONNX model into a verified engine", args, run_compile, chosen);
   v->add_option("model,--onnx", args->model, "The ONNX model")->required();
-  v->add_option("-o,--output,--saveEngine", args->output, "The engine to write")->required();
+  v->add_option("-o,--output,--saveEngine", args->output, "The engine to write")->required()->check(named());
   v->add_option("--target", args->target, "cpu (this machine), cpu-portable, cpu-avx2, cpu-avx512")
       ->capture_default_str();
   v->add_option("--precision", args->precision,
                 "fp32, or bf16: products of operands rounded to bf16 and added up in f32, where that is faster")
       ->capture_default_str();
-  v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated")->allow_extra_args(false);
+  v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated")
+      ->allow_extra_args(false)
+      ->check(named());
   v->add_option("--profile", args->profile, "Sizes promised: N=1:8:32,S=128 (min:opt:max)");
   v->add_option("--minShapes", args->min_shapes, "The same by inputs: x=1x3x224x224,... at least");
   v->add_option("--optShapes", args->opt_shapes, "What to tune for; without it, --maxShapes");
   v->add_option("--maxShapes", args->max_shapes, "At most");
-  v->add_option("--cache,--timingCacheFile", args->cache, "Tactic cache (JSON lines), read and written");
-  v->add_option("--cache-dir", args->cache_dir, "Folder of the tactic cache");
+  v->add_option("--cache,--timingCacheFile", args->cache, "Tactic cache (JSON lines), read and written")
+      ->check(named());
+  v->add_option("--cache-dir", args->cache_dir, "Folder of the tactic cache")->check(named());
   v->add_option("--tolerance", args->tolerance,
                 "Relative L2 allowed against the reference; without it 0.0001, and 0.02 for bf16")
       ->check(at_least(0));
   v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str()->check(at_least(0));
-  v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)");
+  v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)")->check(named());
   v->add_flag("--no-verify", args->no_verify, "Skip the comparison; the engine says so and is not run without a flag");
   v->add_flag("--estimate", args->estimate, "Choose without measuring");
 }
@@ -96,8 +111,9 @@ void add_run(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "run", "Run an engine once, or step by step over a stream", args, run_run, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
   add_trusted_key(v, args->trusted_key);
-  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs by name (.npy for a single one)");
-  v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write (.npy for a single one)");
+  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs by name (.npy for a single one)")
+      ->check(named());
+  v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write (.npy for a single one)")->check(named());
   v->add_flag("--random-inputs", args->random_inputs, "Draw the inputs; integers below what they index");
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   CLI::Option* repeat = v->add_option("--repeat", args->repeat, "Run this often")->check(at_least(1));
@@ -119,7 +135,7 @@ void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "bench", "Latency, throughput, memory, energy of an engine", args, run_bench, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
   add_trusted_key(v, args->trusted_key);
-  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
+  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random")->check(named());
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   v->add_option("--duration", args->duration, "Seconds at least")->capture_default_str()->check(at_least(0));
@@ -148,7 +164,7 @@ void add_compare(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("left", args->left, "Model (.onnx) or engine: the reference")->required();
   v->add_option("right", args->right, "Engine to judge")->required();
   add_trusted_key(v, args->trusted_key);
-  v->add_option("--inputs", args->inputs, ".npz with the inputs; default: random");
+  v->add_option("--inputs", args->inputs, ".npz with the inputs; default: random")->check(named());
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   v->add_option("--tolerance", args->tolerance, "Relative L2 allowed")->capture_default_str()->check(at_least(0));
   v->add_flag("--steps", args->steps, "Compare every tensor that both sides have, in order");
@@ -159,11 +175,11 @@ void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "profile", "Time of each step", args, run_profile, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
   add_trusted_key(v, args->trusted_key);
-  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random");
+  v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random")->check(named());
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   v->add_option("--iterations", args->iterations, "Runs")->capture_default_str()->check(at_least(1));
-  v->add_option("--export", args->trace, "Write a trace for chrome://tracing or Perfetto");
+  v->add_option("--export", args->trace, "Write a trace for chrome://tracing or Perfetto")->check(named());
   v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
 

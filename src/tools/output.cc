@@ -16,6 +16,8 @@ void say(const Common& common, const std::string& line) {
   if (!common.quiet) fmt::print(common.json == "-" ? stderr : stdout, "{}\n", line);
 }
 
+Result<void> check_destination(const std::string& path) { return path.empty() ? Result<void>() : check_writable(path); }
+
 Result<void> write_json(const Common& common, const nlohmann::ordered_json& json) {
   if (common.json.empty()) return {};
   const std::string text = json.dump(2) + "\n";

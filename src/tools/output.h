@@ -13,6 +13,8 @@ namespace mj {
 
 // Prints to stdout, or to stderr when the JSON goes to stdout; nothing if quiet.
 void say(const Common& common, const std::string& line);
+// Before the work: whether a file of this name can be written at its end. Fine where there is no name.
+Result<void> check_destination(const std::string& path);
 // Writes the report where --json says, if it says so.
 Result<void> write_json(const Common& common, const nlohmann::ordered_json& json);
 // Machine, instruction set, threads, version: the head of every report.

@@ -54,6 +54,7 @@ Result<void> write_trace(const std::string& path, const Program& program, const 
 }  // namespace
 
 Result<int> run_profile(const ProfileArgs& args) {
+  MJ_TRY(check_destination(args.trace));
   EngineOptions options;
   options.threads = threads_of(args.common);
   options.allow_unverified = args.allow_unverified;

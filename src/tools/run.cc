@@ -128,6 +128,7 @@ Result<int> run_run(const RunVerbArgs& args) {
   if (args.inputs.empty() == !args.random_inputs) {
     return error(ErrorCode::usage, "run: give either --inputs FILE.npz or --random-inputs");
   }
+  MJ_TRY(check_destination(args.outputs));
   const auto start = Clock::now();
   EngineOptions options;
   options.threads = threads_of(args.common);

@@ -145,6 +145,23 @@ def test_nothing_of_the_users_is_replaced(bench):
     assert path.read_bytes() == model and not engine.exists()
 
 
+def test_destinations_are_checked_before_the_work(bench):
+    path, engine, absent = bench.save(model_of(ONE)), bench.folder / "e.engine", bench.folder / "absent" / "x"
+    for flag in ("--cache", "--json"):
+        refused(ENVIRONMENT, "compile", path, "-o", engine, flag, absent, says="absent/x")
+        assert not engine.exists(), flag
+    for flag in ("-o", "--cache", "--cache-dir", "--json", "--samples"):
+        refused(USAGE, "compile", path, "-o", engine, flag, "", says="the name of the file is empty")
+        assert not engine.exists(), flag
+    bench.compile(path)
+    model = bench.folder / "model.engine"
+    # An input that is not there would be complained of next.
+    for verb, flag in (("run", "--outputs"), ("run", "--json"), ("profile", "--export"), ("bench", "--json")):
+        words = (verb, model, "--inputs", bench.folder / "none.npz", flag)
+        refused(ENVIRONMENT, *words, absent, says="absent/x")
+        refused(USAGE, *words, "", says="the name of the file is empty")
+
+
 def test_being_killed_leaves_nothing(bench):
     engine = bench.compile(model_of("agraph (float[1] x, int64[1] n) => (float[M] y) { y = Expand(x, n) }"))
     feed, folder = bench.folder / "in.npz", bench.folder / "out"
