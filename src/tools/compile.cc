@@ -167,8 +167,11 @@ Result<int> run_compile(const CompileArgs& args) {
                     target.verification.samples, target.verification.max_error, target.verification.tolerance));
   } else {
     const bool tried = options.verify && options.target_is_here;
-    say(args.common, fmt::format("  UNVERIFIED: {}{}", target.verification.reference,
-                                 tried ? "; --samples FILE.npz verifies on inputs of yours" : ""));
+    const std::string why =
+        target.verification.reference + (tried ? "; --samples FILE.npz verifies on inputs of yours" : "");
+    say(args.common, "  UNVERIFIED: " + why);
+    // Whoever wants no report still wants to know that there is no promise.
+    if (args.common.quiet) fmt::print(stderr, "warning: {}: UNVERIFIED: {}\n", args.output, why);
   }
   MJ_TRY(write_json(args.common, report_json(args, compiled, target)));
   return 0;

@@ -36,7 +36,7 @@ CLI::Validator named() {
 void add_common(CLI::App* verb, Common& common) {
   verb->add_option("--json", common.json, "Write the report as JSON to FILE; - is stdout, and nothing else goes there")
       ->check(named());
-  verb->add_flag("-q,--quiet", common.quiet, "Print errors only");
+  verb->add_flag("-q,--quiet", common.quiet, "Print errors only, and that an engine is unverified");
   verb->add_flag("-v,--verbose", common.verbose, "Say more (twice: even more)");
   verb->add_option("--threads", common.threads, "Threads; default: all that affinity and quota allow")
       ->check(CLI::Range(1, 4096));

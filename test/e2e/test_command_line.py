@@ -193,6 +193,12 @@ def test_more_is_said_when_asked(bench):
     assert done.stdout == done.stderr == ""
 
 
+def test_an_unverified_engine_is_never_silent(bench):
+    done = bench.compile(model_of(ONE), "-q", "--no-verify", check=False)
+    assert done.stdout == ""
+    assert done.stderr == f"warning: {bench.folder / 'model.engine'}: UNVERIFIED: asked not to\n"
+
+
 def test_lines_of_trtexec(bench):
     path, engine, times = bench.save(model_of(ONE)), bench.folder / "t.engine", bench.folder / "t.json"
     done = mjlib.millijoule(f"--onnx={path}", f"--saveEngine={engine}", "--memPoolSize=workspace:1024", "--skipInference")

@@ -113,6 +113,7 @@ def test_loop_that_never_ends_on_random_inputs(bench):
     done = bench.compile(model, check=False)
     assert done.returncode == 0 and "UNVERIFIED: forever (Loop): its body ran 10000 times" in done.stdout + done.stderr
     assert "--samples" in done.stdout + done.stderr
+    assert "UNVERIFIED: forever (Loop)" in bench.compile(model, "-q", check=False).stderr
     feed = {"x": np.full(3, 200, np.float32)}
     refused = bench.run(bench.folder / "model.engine", feed, check=False)
     assert refused.returncode != 0 and "unverified" in refused.stderr
