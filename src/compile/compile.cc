@@ -249,9 +249,6 @@ class Compilation {
       programs.push_back(std::move(own));
     }
     std::vector<Port> in = ports(model_.graph, model_.graph.inputs);
-    const std::vector<int64_t> limits = index_limits(model_.graph);
-    for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
-
     for (const SampleInputs& sample : options_.samples) {
       MJ_ASSIGN(const std::vector<Tensor> inputs, sample(in));
       Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
@@ -266,6 +263,8 @@ class Compilation {
       for (int64_t batch : {int64_t{2}, int64_t{1}, length}) {  // a first dimension may be a length, too
         const Bindings small = within(sizes(model_.graph, batch, length), profile_);
         if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
+        const std::vector<int64_t> limits = index_limits(model_.graph, small);
+        for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
         MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
         LoopBudget loops{kVerifyLoops};
         Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false, &loops);

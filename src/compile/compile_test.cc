@@ -241,6 +241,74 @@ TEST(IndexLimits, ComeFromWhatAnInputIndexes) {
   EXPECT_EQ(index_limits(graph), (std::vector<int64_t>{3, 0, 0}));
 }
 
+// What index_limits() says of a graph of one line, at N = 7.
+std::vector<int64_t> limits_of(std::string_view text, const Bindings& sizes = {{"N", 7}, {"M", 2}}) {
+  return index_limits(parse_graph(fmt::format("graph {}", text)).value(), sizes);
+}
+
+TEST(IndexLimits, ComeFromEveryOperatorThatIndexes) {
+  using Limits = std::vector<int64_t>;
+  const std::string_view by_row = R"((%x: f32[N,4], %i: i64[M]) {
+    %y = gather(%x, %i)
+    return %y
+  })";
+  EXPECT_EQ(limits_of(by_row), (Limits{0, 7}));
+  EXPECT_EQ(limits_of(by_row, {}), (Limits{0, 1})) << "index 0 is in all that is not empty";
+  EXPECT_EQ(limits_of(R"((%x: f32[N,4], %i: i64[M,4]) {
+    %y = gather_elements(%x, %i) {axis=-1}
+    return %y
+  })"),
+            (Limits{0, 4}));
+  EXPECT_EQ(limits_of(R"((%x: f32[9,N,4,2], %i: i64[9,M,2]) {
+    %y = gather_nd(%x, %i) {batch_dims=1}
+    return %y
+  })"),
+            (Limits{0, 4}));
+  EXPECT_EQ(limits_of(R"((%x: f32[N,4], %i: i64[M,4], %u: f32[M,4]) {
+    %y = scatter_elements(%x, %i, %u)
+    return %y
+  })"),
+            (Limits{0, 7, 0}));
+  EXPECT_EQ(limits_of(R"((%x: f32[N,4], %i: i64[M,2], %u: f32[M]) {
+    %y = scatter_nd(%x, %i, %u)
+    return %y
+  })"),
+            (Limits{0, 4, 0}));
+  EXPECT_EQ(limits_of(R"((%x: f32[2,N,4], %u: f32[2,3,4], %i: i64[2]) {
+    %y = tensor_scatter(%x, %u, %i)
+    return %y
+  })"),
+            (Limits{0, 0, 5}));
+}
+
+TEST(IndexLimits, PassWhatJoinsAndAdds) {
+  EXPECT_EQ(limits_of(R"((%i: i64[N], %j: i64[M]) {
+    %table = constant f32[6,1] {1, 2, 3, 4, 5, 6}
+    %two = constant i64[] {2}
+    %k = add(%i, %two)
+    %both = concat(%k, %j) {axis=0}
+    %y = gather(%table, %both)
+    return %y
+  })"),
+            (std::vector<int64_t>{4, 6}));
+}
+
+TEST(IndexLimits, PassIntoBranches) {
+  EXPECT_EQ(limits_of(R"((%c: bool[], %i: i64[N]) {
+    %y = if(%c, %i) then (%j: i64[N]) {
+      %table = constant f32[3,1] {1, 2, 3}
+      %a = gather(%table, %j)
+      return %a
+    } else (%k: i64[N]) {
+      %table2 = constant f32[2,1] {1, 2}
+      %b = gather(%table2, %k)
+      return %b
+    } : f32[N,1]
+    return %y
+  })"),
+            (std::vector<int64_t>{0, 2}));
+}
+
 TEST(IndexLimits, LetALoopRunSeveralTimes) {
   const Graph graph = parse_graph(R"(graph (%m: i64[], %x: f32[N]) {
     %y = loop(%m, _, %x) {carried=1} body (%i: i64[], %a: f32[N]) {

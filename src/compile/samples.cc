@@ -4,36 +4,101 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <random>
-
-#include "ops/gather.h"
 
 namespace mj {
 namespace {
 
-// Operators through which an index passes with its value unchanged.
-constexpr std::array<std::string_view, 8> kTransparent = {"identity", "cast",      "reshape", "reshape_to",
-                                                          "squeeze",  "unsqueeze", "expand",  "transpose"};
+// Operators through which an index passes with its value unchanged, from the first input.
+constexpr std::array<std::string_view, 18> kTransparent = {
+    "identity", "cast",      "reshape", "reshape_to", "squeeze", "squeeze_at", "unsqueeze", "unsqueeze_at", "transpose",
+    "expand",   "expand_to", "slice",   "slice_to",   "split",   "split_at",   "tile",      "sub",          "abs"};
+// The same from any input.
+constexpr std::array<std::string_view, 3> kJoining = {"concat", "where", "min"};
+
+// Operators with an input of places in another.
+struct Indexing {
+  std::string_view op;
+  size_t data, places;
+};
+constexpr std::array<Indexing, 7> kIndexing = {{{"gather", 0, 1},
+                                                {"gather_elements", 0, 1},
+                                                {"gather_nd", 0, 1},
+                                                {"scatter_elements", 0, 1},
+                                                {"scatter_nd", 0, 1},
+                                                {"tensor_scatter", 0, 2},
+                                                {"roi_align", 0, 2}}};
 
 // How often a loop runs at most where an input says it: enough to see it end, begin and go on.
 constexpr int64_t kLoopRuns = 4;
 
+bool among(std::span<const std::string_view> names, const Node& node) {
+  return std::find(names.begin(), names.end(), node.op.name()) != names.end();
+}
+
+int64_t number_of(const Node& node, std::string_view field) {
+  for (const NamedField& each : node.op.fields()) {
+    if (each.name == field) return std::get<int64_t>(each.value);
+  }
+  return 0;
+}
+
+// The smallest size that a place may have, at these sizes; 1 where they do not say, as the first place is there in all
+// that is not empty.
+int64_t limit_at(const Graph& graph, const Node& node, const Indexing& indexing, const Bindings& sizes) {
+  const Type &data = graph.type(node.inputs[indexing.data]), &places = graph.type(node.inputs[indexing.places]);
+  if (!data.shape || !places.shape) return 1;
+  const int64_t axis = number_of(node, "axis"), batches = number_of(node, "batch_dims");
+  const bool rows = node.is("gather_nd") || node.is("scatter_nd");
+  const int64_t depth = !rows ? 1 : places.shape->empty() ? 0 : places.shape->back().constant().value_or(data.rank());
+  const int64_t first = axis < 0 ? axis + data.rank() : axis + batches, end = std::min(first + depth, data.rank());
+  int64_t limit = std::numeric_limits<int64_t>::max();
+  for (int64_t d = first; d < end; ++d) {
+    Dim room = (*data.shape)[static_cast<size_t>(d)];
+    // Where an update begins must leave it room.
+    if (node.is("tensor_scatter")) room = room - graph.shape(node.inputs[1])[static_cast<size_t>(d)] + Dim(1);
+    const Result<int64_t> size = room.evaluate(sizes);
+    limit = std::min(limit, size.ok() ? std::max<int64_t>(*size, 1) : 1);
+  }
+  return limit;
+}
+
+// The largest element of a constant of integers.
+std::optional<int64_t> largest(const Graph& graph, ValueId id) {
+  const Tensor& constant = graph.value(id).info.constant;
+  if (!constant.present() || constant.size() == 0 || !is_integer(constant.dtype())) return std::nullopt;
+  const std::vector<int64_t> values = constant.to_i64();
+  return *std::max_element(values.begin(), values.end());
+}
+
 // The smallest size that `value` indexes, or 0.
-int64_t limit_of(const Graph& graph, ValueId value, int depth) {
+int64_t limit_of(const Graph& graph, ValueId value, const Bindings& sizes, int depth) {
   int64_t limit = 0;
   auto take = [&](int64_t other) { limit = other == 0 ? limit : (limit == 0 ? other : std::min(limit, other)); };
   for (NodeId user : graph.value(value).users) {
     const Node& node = graph.node(user);
-    if (const Gather* gather = node.op.get_if<Gather>(); gather && node.inputs[1] == value) {
-      const Type& data = graph.type(node.inputs[0]);
-      if (!data.shape) continue;
-      const int64_t axis = gather->axis < 0 ? gather->axis + data.rank() : gather->axis;
-      take((*data.shape)[static_cast<size_t>(axis)].constant().value_or(0));
-    } else if (node.is("loop") && node.inputs[0] == value) {
-      take(kLoopRuns + 1);
-    } else if (depth > 0 && std::find(kTransparent.begin(), kTransparent.end(), node.op.name()) != kTransparent.end() &&
-               node.inputs[0] == value && is_integer(graph.type(node.outputs[0]).dtype)) {
-      take(limit_of(graph, node.outputs[0], depth - 1));
+    const std::vector<ValueId>& in = node.inputs;
+    for (const Indexing& indexing : kIndexing) {
+      if (!node.is(indexing.op) || indexing.places >= in.size() || in[indexing.places] != value) continue;
+      take(limit_at(graph, node, indexing, sizes));
+    }
+    if (node.is("loop") && in[0] == value) take(kLoopRuns + 1);
+    if (depth == 0) continue;
+    // Input i of a region is input i + 1 of the node; a loop's first is the iteration.
+    for (const Graph& region : node.regions) {
+      for (size_t i = node.is("loop") ? 2 : 1; i < in.size(); ++i) {
+        if (in[i] == value) take(limit_of(region, region.inputs[i - 1], sizes, depth - 1));
+      }
+    }
+    if (!node.regions.empty() || !is_integer(graph.type(node.outputs[0]).dtype)) continue;
+    if (among(kJoining, node) || (among(kTransparent, node) && in[0] == value)) {
+      for (ValueId output : node.outputs) take(limit_of(graph, output, sizes, depth - 1));
+    } else if (node.is("add") && in.size() == 2) {
+      const std::optional<int64_t> added = largest(graph, in[0] == value ? in[1] : in[0]);
+      const int64_t behind = limit_of(graph, node.outputs[0], sizes, depth - 1);
+      // Of two that are not known, each gets half.
+      if (behind > 0) take(std::max<int64_t>(1, added ? behind - *added : (behind + 1) / 2));
     }
   }
   return limit;
@@ -57,10 +122,10 @@ class Noise {
 
 }  // namespace
 
-std::vector<int64_t> index_limits(const Graph& graph) {
+std::vector<int64_t> index_limits(const Graph& graph, const Bindings& sizes) {
   std::vector<int64_t> limits;
   for (ValueId id : graph.inputs) {
-    limits.push_back(is_integer(graph.type(id).dtype) ? limit_of(graph, id, 4) : 0);
+    limits.push_back(is_integer(graph.type(id).dtype) ? limit_of(graph, id, sizes, 6) : 0);
   }
   return limits;
 }

@@ -24,9 +24,9 @@ const Port* port_of(std::span<const Port> ports, std::string_view array);
 // The values of all ports, taken out of `arrays`. `source` is named in errors: a missing array, a wrong element type.
 Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensors& arrays, std::string_view source);
 
-// For each input of the graph that only indexes tensors of known size (token ids into an embedding): that size.
-// 0 for the others.
-std::vector<int64_t> index_limits(const Graph& graph);
+// For each input of the graph that indexes tensors (token ids into an embedding): the smallest size, at these sizes of
+// the inputs, that it indexes; 1 where they do not tell. 0 for the others.
+std::vector<int64_t> index_limits(const Graph& graph, const Bindings& sizes = {});
 
 // Three tensors for a sequence, something for an optional, one dimension where the rank is unknown. Normal noise for
 // floats (its size where they have no sign); integers below the port's index limit, else 0 or 1; false and true; digits

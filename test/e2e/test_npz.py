@@ -172,6 +172,24 @@ def test_random_inputs_stay_inside_the_table(bench):
     assert np.load(outputs)["y"].shape[1:] == (3, 2)
 
 
+@pytest.mark.parametrize("body", [
+    "agraph (float[N,4] x, int64[M] i) => (float[M,4] y) { y = Gather(x, i) }",
+    "agraph (float[1,3] x, int64[M,2] i) => (float[M] y) { y = GatherND(x, i) }",
+    "agraph (float[N] x, int64[M] i, float[M] u) => (float[N] y) { y = ScatterElements<axis = 0>(x, i, u) }",
+    """agraph (bool c, int64[N] i) => (float[N,1] y) {
+        y = If(c) <then_branch = small () => (float[N,1] a) {
+            one = Constant<value = float[1,1] {5}>()  a = Gather(one, i) },
+          else_branch = large () => (float[N,1] b) {
+            four = Constant<value = float[4,1] {1,2,3,4}>()  b = Gather(four, i) }> }""",
+    """agraph (int64[N] i) => (float[N,2] y) {
+        table = Constant<value = float[2,2] {1,2,3,4}>()  one = Constant<value = int64 {1}>()
+        j = Add(i, one)  y = Gather(table, j) }"""])
+def test_random_inputs_stay_inside_whatever_they_index(bench, body):
+    engine = bench.compile(model_of(body, 18))
+    for seed in range(8):
+        mjlib.millijoule("run", engine, "--random-inputs", "--seed", seed)
+
+
 def test_steps_and_carried_state(bench):
     model = model_of("""agraph (float[N] x, float[N] total) => (float[N] y, float[N] next) {
         next = Add(x, total)  y = Neg(next) }""")
