@@ -9,6 +9,11 @@
 
 namespace mj {
 
+// Instructions that pointwise nodes are joined to at most. A body of so many computes for much longer than its operands
+// take to read, so that a longer one saves nothing; and each joining copies what was joined before, so that without an
+// end a chain of n nodes takes n^2 steps. The longest that a known network has is of about thirty.
+inline constexpr size_t kLongestBody = 128;
+
 // A body under construction, with the graph's values that are its parameters.
 class BodyBuilder {
  public:

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "passes/bodies.h"
 #include "passes/pipeline.h"
 #include "passes/rewrite.h"
 
@@ -103,6 +104,22 @@ TEST(Rewriter, StopsRewritesThatUndoEachOther) {
   const Pass pass = rewrite_pass(
       "test", {{"there", node("exp", {any("x")}), turn("log")}, {"back", node("log", {any("x")}), turn("exp")}});
   EXPECT_DEATH((void)run_pass(graph, pass, {}), "do not settle");
+}
+
+TEST(FusePointwise, LongChainsAreCutIntoPieces) {
+  Graph graph;
+  ValueId value = graph.add_input("x", Type::tensor(DType::f32, {Dim::symbol("N")}));
+  for (int i = 0; i < 1000; ++i) value = graph.add1(op("neg"), {value}, {"n" + std::to_string(i)});
+  graph.outputs = {value};
+  ASSERT_TRUE(run_stage(graph, fuse(), {}).ok());
+  size_t joined = 0;
+  const std::vector<NodeId> order = graph.order();
+  for (NodeId id : order) {
+    EXPECT_LE(graph.node(id).epilogue.instructions.size(), kLongestBody);
+    joined += graph.node(id).epilogue.instructions.size();
+  }
+  EXPECT_EQ(joined, 1000u);
+  EXPECT_EQ(order.size(), (1000 + kLongestBody - 1) / kLongestBody);
 }
 
 }  // namespace

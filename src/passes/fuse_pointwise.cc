@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // g(f(x, y), z)  =>  pointwise(x, y, z) { g(f) }      when nobody else uses f and it has the result's shape
 //
-// A smaller operand is not pulled in: it would be computed again for every element that it is broadcast to.
+// A smaller operand is not pulled in: it would be computed again for every element that it is broadcast to. Chains end
+// at kLongestBody.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "passes/bodies.h"
@@ -29,11 +32,14 @@ std::string why_not_at_edges(const Graph& graph, const BodyBuilder& body, const 
   return "";
 }
 
+size_t instructions(const Node& node) { return node.op ? 1 : node.epilogue.instructions.size(); }
+
 bool fuse_into(Graph& graph, NodeId id, const PassContext& context) {
   const Node consumer = graph.node(id);
   if (consumer.outputs.size() != 1 || !why_not_in_body(graph, consumer).empty()) return false;
   const Shape& shape = graph.shape(consumer.outputs[0]);
   std::vector<NodeId> producers;
+  size_t length = instructions(consumer);
   for (ValueId input : consumer.inputs) {
     const NodeId producer = graph.value(input).producer;
     if (producer == kNoNode || std::find(producers.begin(), producers.end(), producer) != producers.end()) continue;
@@ -42,10 +48,13 @@ bool fuse_into(Graph& graph, NodeId id, const PassContext& context) {
     std::string why_not = why_not_in_body(graph, node);
     if (why_not.empty() && !same_shape(graph.shape(node.outputs[0]), shape))
       why_not = "its operand is smaller than its result";
+    if (why_not.empty() && length + instructions(node) > kLongestBody)
+      why_not = fmt::format("{} instructions are enough", kLongestBody);
     if (!why_not.empty()) {
       context.why_not(graph, consumer, why_not);
       continue;
     }
+    length += instructions(node);
     producers.push_back(producer);
   }
   if (producers.empty()) return false;
