@@ -65,5 +65,30 @@ TEST(Trtexec, WhatAnotherVerbServesIsNamed) {
             "--loadInputs: 'x:x.bin' is NAME:FILE; give one .npz with all inputs by name");
 }
 
+// Each that TensorRT 8 to 11 has is taken, or answered by one line that says what there is instead.
+TEST(Trtexec, WhatOnlyTrtexecHasIsAnsweredByALine) {
+  for (const char* taken : {"--workspace=4096", "--explicitBatch", "--buildOnly", "--sleepTime=5", "--sparsity=disable",
+                            "--threads", "--vc", "--maxAuxStreams=2", "--tacticSources=+CUBLAS", "--preview=+x"}) {
+    const auto line = translate_trtexec({"--onnx=m", "--saveEngine=e", taken});
+    ASSERT_TRUE(line.ok()) << line.error().message;
+    EXPECT_EQ(line->words, (Words{"compile", "--onnx=m", "--saveEngine=e"}));
+    EXPECT_EQ(line->notices.size(), 1u) << taken;
+  }
+  EXPECT_EQ(words_of({"--onnx=m", "--saveEngine=e", "--int4", "--threads=2"}),
+            (Words{"compile", "--onnx=m", "--saveEngine=e", "--precision=int4", "--threads=2"}));
+  for (const char* refused :
+       {"--sparsity=enable", "--useDLACore=0", "--allowGPUFallback", "--inputIOFormats=fp16:chw",
+        "--outputIOFormats=fp16:chw", "--layerPrecisions=*:fp16", "--precisionConstraints=obey", "--infStreams=2",
+        "--refit", "--stripWeights", "--safe", "--plugins=x.so", "--maxBatch=8", "--loadRefOutputs=x:y",
+        "--hardwareCompatibilityLevel=ampere+", "--errorOnTimingCacheMiss", "--tuningSearch=fast"}) {
+    const auto line = translate_trtexec({"--onnx=m", "--saveEngine=e", refused});
+    ASSERT_FALSE(line.ok()) << refused;
+    EXPECT_EQ(line.error().code, ErrorCode::usage);
+    EXPECT_NE(line.error().message.find(": "), std::string::npos);
+  }
+  EXPECT_EQ(translate_trtexec({"--onnx=m", "--useDLACore=0"}).error().message,
+            "--useDLACore: there are no DLA cores; --target names the CPUs there are");
+}
+
 }  // namespace
 }  // namespace mj
