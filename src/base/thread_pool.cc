@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread_pool.h"
 
+#include <fmt/format.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <climits>
+#include <system_error>
 
 #include "base/check.h"
 
@@ -80,20 +82,28 @@ size_t checked(int threads) {
   return static_cast<size_t>(threads);
 }
 
+void stop(std::atomic<bool>& stopping, std::atomic<uint32_t>& state, std::vector<std::thread>& workers) {
+  stopping.store(true);
+  state.fetch_add(kEpochOne);
+  futex_wake(state, INT_MAX);
+  for (std::thread& worker : workers) worker.join();
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads)
     // With more threads than CPUs the one that spins keeps the one with the work from running.
     : threads_(threads), spin_ns_(threads <= default_threads() ? kSpinNs : 0), slices_(checked(threads)) {
-  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+  try {
+    for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+  } catch (const std::system_error& problem) {
+    const size_t started = workers_.size();
+    stop(stopping_, state_, workers_);
+    throw std::system_error(problem.code(), fmt::format("cannot start thread {} of {}", started + 2, threads));
+  }
 }
 
-ThreadPool::~ThreadPool() {
-  stopping_.store(true);
-  state_.fetch_add(kEpochOne);
-  futex_wake(state_, INT_MAX);
-  for (std::thread& worker : workers_) worker.join();
-}
+ThreadPool::~ThreadPool() { stop(stopping_, state_, workers_); }
 
 void ThreadPool::run(const Job& job) {
   if (job.tasks <= 0) return;

@@ -16,7 +16,7 @@ namespace mj {
 
 class ThreadPool {
  public:
-  // `threads` counts the caller of run(); 1 starts no thread.
+  // `threads` counts the caller of run(); 1 starts no thread. Throws std::system_error where one cannot be started.
   explicit ThreadPool(int threads);
   // No run() may be in progress.
   ~ThreadPool();

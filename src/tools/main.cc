@@ -256,8 +256,12 @@ Result<int> work(const std::function<Result<int>()>& verb) {
     return with_stdout_flushed(verb());
   } catch (const std::bad_alloc&) {
     return error(ErrorCode::environment, "out of memory; give smaller shapes, or more memory");
-  } catch (const std::system_error& problem) {  // of fmt::print
-    return error(ErrorCode::environment, "cannot write to stdout: {}", problem.code().message());
+  } catch (const std::system_error& problem) {  // of fmt::print, or of who says itself what it could not do
+    for (const auto& [stream, name] : {std::pair(stdout, "stdout"), std::pair(stderr, "stderr")}) {
+      if (!std::ferror(stream)) continue;
+      return error(ErrorCode::environment, "cannot write to {}: {}", name, problem.code().message());
+    }
+    return error(ErrorCode::environment, "{}", problem.what());
   }
 }
 

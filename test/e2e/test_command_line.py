@@ -136,6 +136,14 @@ def test_stdout_that_takes_nothing(bench):
         assert done.returncode == ENVIRONMENT and "cannot write to stdout: No space left" in done.stderr, verb
 
 
+def test_a_machine_without_threads_to_give(bench):
+    engine = bench.compile(model_of(ONE))
+    # A thread's stack would be larger than all the memory there may be.
+    limited = f"ulimit -s 4000000 -v 3000000; exec {mjlib.BINARY} run {engine} --random-inputs --threads 2"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True)
+    assert done.returncode == ENVIRONMENT and "cannot start thread 2 of 2: Resource temporarily" in done.stderr
+
+
 def test_nothing_of_the_users_is_replaced(bench):
     path, engine = bench.save(model_of(ONE)), bench.folder / "e.engine"
     model = path.read_bytes()
