@@ -250,11 +250,11 @@ class Compilation {
     }
     std::vector<Port> in = ports(model_.graph, model_.graph.inputs);
     for (const SampleInputs& sample : options_.samples) {
-      MJ_ASSIGN(const std::vector<Tensor> inputs, sample(in));
+      MJ_ASSIGN(const std::vector<Tensor> inputs, sample.make(in));
       Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false);
-      if (!want.ok()) return want.error().in(fmt::format("sample {}", verified_samples_));
+      if (!want.ok()) return want.error().in(fmt::format("sample '{}'", sample.name));
       MJ_TRY(check_written(written, *want));
-      MJ_TRY(judge(programs, inputs, *want));
+      MJ_TRY(judge(programs, inputs, *want, fmt::format("sample '{}'", sample.name)));
     }
     if (!options_.samples.empty()) return {};
 
@@ -273,7 +273,7 @@ class Compilation {
           return {};
         }
         if (want.ok()) MJ_TRY(check_written(written, *want));
-        if (want.ok() && !all_empty(*want)) return judge(programs, inputs, *want);
+        if (want.ok() && !all_empty(*want)) return judge(programs, inputs, *want, "random inputs");
         if (tried.empty()) {
           why_unverified_ = want.ok() ? "on small inputs the model has no output to compare" : want.error().message;
         }
@@ -338,7 +338,8 @@ class Compilation {
   }
 
   // Runs them on inputs for which the oracle's outputs are known; an error when they differ by more than allowed.
-  Result<void> judge(const Programs& programs, std::span<const Tensor> inputs, std::span<const Tensor> want) {
+  Result<void> judge(const Programs& programs, std::span<const Tensor> inputs, std::span<const Tensor> want,
+                     std::string_view which) {
     progress("verify", 0.8);
     MJ_ASSIGN(const std::vector<double> limits, allowed(inputs, want));
     for (double limit : limits) tolerance_ = std::max(tolerance_, limit);
@@ -349,9 +350,9 @@ class Compilation {
         if (comparison.errors[k] <= limits[k]) continue;
         missed_ = Sample{{inputs.begin(), inputs.end()}, {want.begin(), want.end()}};
         return model_error(
-            "output '{}' differs from the reference by {:.3g} relative L2 on sample {}{}, allowed is {:.3g}; no engine "
+            "output '{}' differs from the reference by {:.3g} relative L2 on {}{}, allowed is {:.3g}; no engine "
             "was written. `millijoule compare MODEL ENGINE` finds the step; MJ_PASSES=-name switches a pass off",
-            model_.graph.value(model_.graph.outputs[k]).name, comparison.errors[k], verified_samples_,
+            model_.graph.value(model_.graph.outputs[k]).name, comparison.errors[k], which,
             p ? " by own rows in place of the libraries'" : "", limits[k]);
       }
       worst_ = std::max(worst_, comparison.worst);

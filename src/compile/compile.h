@@ -29,8 +29,11 @@ struct ProfileShapes {
 // The ranges of the symbols in the inputs' shapes. Errors name the input and what it can be.
 Result<std::vector<SymbolRange>> profile_of(std::span<const Port> inputs, const ProfileShapes& shapes);
 
-// The inputs of one sample, made when the model's ports are known.
-using SampleInputs = std::function<Result<std::vector<Tensor>>(std::span<const Port> ports)>;
+// The inputs of one sample, made when the model's ports are known. Messages name it.
+struct SampleInputs {
+  std::string name;
+  std::function<Result<std::vector<Tensor>>(std::span<const Port> ports)> make;
+};
 
 struct CompileOptions {
   Target target;                      // of this machine or of another CPU; see parse_target()

@@ -120,7 +120,7 @@ TEST_F(CompileTest, WithoutVerificationTheTargetSaysSo) {
 TEST_F(CompileTest, SamplesAreWhatItIsVerifiedOn) {
   const Tensor x = Tensor::of<float>({1, 2}, std::vector<float>{1, 2});
   const auto named = [](NamedTensors arrays) -> SampleInputs {
-    return [=](std::span<const Port> ports) mutable { return take_values(ports, arrays, "--samples"); };
+    return {"s.npz", [=](std::span<const Port> ports) mutable { return take_values(ports, arrays, "--samples"); }};
   };
   options_.samples = {named({{"x", x}}), named({{"x", x}, {"unused", x}})};
   EXPECT_EQ(compile(model_, options_).value().manifest.targets[0].verification.samples, 2);
@@ -129,7 +129,7 @@ TEST_F(CompileTest, SamplesAreWhatItIsVerifiedOn) {
   options_.samples = {named({{"x", Tensor::zeros(DType::i64, {1, 2})}})};
   EXPECT_EQ(error_text(), "--samples: 'x' is i64, expected f32[N,2]");
   options_.samples = {named({{"x", Tensor::zeros(DType::f32, {1, 3})}})};
-  EXPECT_EQ(error_text(), "sample 0: input 'x': got shape [1,3], expected [N,2]: dimension 1 must be 2");
+  EXPECT_EQ(error_text(), "sample 's.npz': input 'x': got shape [1,3], expected [N,2]: dimension 1 must be 2");
 }
 
 TEST_F(CompileTest, AModelThatInsistsOnSizesIsVerifiedOnThose) {

@@ -24,9 +24,9 @@ Result<std::vector<SampleInputs>> read_samples(const std::vector<std::string>& p
   std::vector<SampleInputs> samples;
   for (const std::string& path : paths) {
     MJ_ASSIGN(Npz arrays, read_numpy(path));
-    samples.emplace_back([path, arrays = std::move(arrays)](std::span<const Port> ports) {
-      return take_inputs(arrays, ports, path, Surplus::allowed);
-    });
+    samples.push_back({path, [path, arrays = std::move(arrays)](std::span<const Port> ports) {
+                         return take_inputs(arrays, ports, path, Surplus::allowed);
+                       }});
   }
   return samples;
 }

@@ -68,6 +68,14 @@ def test_a_flag_takes_one_word(bench):
     assert "y: f32[3,2,4]" in mjlib.millijoule("run", "--stream", "x", engine, "--inputs", steps).stdout
 
 
+def test_the_sample_that_is_wrong_is_named(bench):
+    path, names = bench.save(model_of(ONE)), [bench.folder / "good.npz", bench.folder / "bad.npz"]
+    np.savez(names[0], x=normal(2, 4))
+    np.savez(names[1], x=normal(2, 5))
+    options = [word for name in names for word in ("--samples", name)]
+    refused(FAILED, "compile", path, "-o", bench.folder / "e.engine", *options, says="bad.npz': input 'x': got shape")
+
+
 def test_samples_of_types_that_numpy_lacks(bench):
     path = bench.save(model_of("agraph (bfloat16[N] x) => (float[N] y) { y = Cast<to = 1>(x) }"))
     sample = bench.folder / "s.npz"
