@@ -38,22 +38,11 @@ std::vector<Port> ports(const Graph& graph, const std::vector<ValueId>& ids) {
 
 // A symbol that is some input's first dimension is a batch: 1. Every other one is a length: 128.
 constexpr int64_t kTuneBatch = 1, kTuneLength = 128;
-// Verification wants odd sizes, and small ones since the reference is slow. A model that insists on others (a height it
-// does not name, a multiple of its strides, one request at a time) gets the sizes it takes, the first of these.
-constexpr std::array<int64_t, 7> kVerifyLengths = {19, 32, 48, 64, 128, 224, 1024};
-
 // Runs of loops' bodies on random inputs, all together. On such data a loop may never end.
 constexpr int64_t kVerifyLoops = 10'000;
 
 Bindings sizes(const Graph& graph, int64_t batch, int64_t length) {
-  Bindings sizes;
-  for (ValueId id : graph.inputs) {
-    const Type& type = graph.type(id);
-    for (size_t i = 0; type.is_tensor() && type.shape && i < type.shape->size(); ++i) {
-      for (const std::string& symbol : (*type.shape)[i].symbols()) sizes.try_emplace(symbol, i == 0 ? batch : length);
-    }
-  }
-  return sizes;
+  return sizes_at(ports(graph, graph.inputs), batch, length);
 }
 
 Bindings at_opt(Bindings sizes, const std::vector<SymbolRange>& profile) {
@@ -259,26 +248,24 @@ class Compilation {
     if (!options_.samples.empty()) return {};
 
     std::vector<Bindings> tried;
-    for (int64_t length : kVerifyLengths) {
-      for (int64_t batch : {int64_t{2}, int64_t{1}, length}) {  // a first dimension may be a length, too
-        const Bindings small = within(sizes(model_.graph, batch, length), profile_);
-        if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
-        const std::vector<int64_t> limits = index_limits(model_.graph, small);
-        for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
-        MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, length, options_.seed));
-        LoopBudget loops{kVerifyLoops};
-        Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false, &loops);
-        if (loops.left < 0) {
-          why_unverified_ = want.error().message + " on random inputs; give --samples on which they end";
-          return {};
-        }
-        if (want.ok()) MJ_TRY(check_written(written, *want));
-        if (want.ok() && !all_empty(*want)) return judge(programs, inputs, *want, "random inputs");
-        if (tried.empty()) {
-          why_unverified_ = want.ok() ? "on small inputs the model has no output to compare" : want.error().message;
-        }
-        tried.push_back(small);
+    for (const TrialSizes& trial : trial_sizes(in, {2, 1})) {
+      const Bindings small = within(trial.symbols, profile_);
+      if (std::find(tried.begin(), tried.end(), small) != tried.end()) continue;
+      const std::vector<int64_t> limits = index_limits(model_.graph, small);
+      for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
+      MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(in, small, trial.length, options_.seed));
+      LoopBudget loops{kVerifyLoops};
+      Result<std::vector<Tensor>> want = run_once(oracle, pool_, inputs, false, &loops);
+      if (loops.left < 0) {
+        why_unverified_ = want.error().message + " on random inputs; give --samples on which they end";
+        return {};
       }
+      if (want.ok()) MJ_TRY(check_written(written, *want));
+      if (want.ok() && !all_empty(*want)) return judge(programs, inputs, *want, "random inputs");
+      if (tried.empty()) {
+        why_unverified_ = want.ok() ? "on small inputs the model has no output to compare" : want.error().message;
+      }
+      tried.push_back(small);
     }
     return {};
   }

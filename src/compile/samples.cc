@@ -120,7 +120,30 @@ class Noise {
   std::mt19937_64 random_;
 };
 
+// Odd ones and small ones first, since the reference is slow.
+constexpr std::array<int64_t, 7> kTrialLengths = {19, 32, 48, 64, 128, 224, 1024};
+
 }  // namespace
+
+Bindings sizes_at(std::span<const Port> inputs, int64_t batch, int64_t length) {
+  Bindings sizes;
+  for (const Port& port : inputs) {
+    const Type& type = port.type;
+    for (size_t i = 0; type.is_tensor() && type.shape && i < type.shape->size(); ++i) {
+      for (const std::string& symbol : (*type.shape)[i].symbols()) sizes.try_emplace(symbol, i == 0 ? batch : length);
+    }
+  }
+  return sizes;
+}
+
+std::vector<TrialSizes> trial_sizes(std::span<const Port> inputs, std::initializer_list<int64_t> batches) {
+  std::vector<TrialSizes> trials;
+  for (const int64_t length : kTrialLengths) {
+    for (const int64_t batch : batches) trials.push_back({sizes_at(inputs, batch, length), length});
+    trials.push_back({sizes_at(inputs, length, length), length});
+  }
+  return trials;
+}
 
 std::vector<int64_t> index_limits(const Graph& graph, const Bindings& sizes) {
   std::vector<int64_t> limits;

@@ -28,6 +28,18 @@ Result<std::vector<Tensor>> take_values(std::span<const Port> ports, NamedTensor
 // the inputs, that it indexes; 1 where they do not tell. 0 for the others.
 std::vector<int64_t> index_limits(const Graph& graph, const Bindings& sizes = {});
 
+// Sizes of all symbols: `batch` for those that are the first dimension of an input, `length` for the others.
+Bindings sizes_at(std::span<const Port> inputs, int64_t batch, int64_t length);
+
+// Sizes for a network that may not run at any: it may insist on a height it does not name, on a multiple of its
+// strides, on one request at a time. To be tried in this order; a first dimension has each of `batches`, and may be a
+// length, too.
+struct TrialSizes {
+  Bindings symbols;
+  int64_t length;  // of what has no name
+};
+std::vector<TrialSizes> trial_sizes(std::span<const Port> inputs, std::initializer_list<int64_t> batches);
+
 // Three tensors for a sequence, something for an optional, one dimension where the rank is unknown. Normal noise for
 // floats (its size where they have no sign); integers below the port's index limit, else 0 or 1; false and true; digits
 // as strings. The same for one seed. Symbols that `sizes` lacks count as `default_size`.

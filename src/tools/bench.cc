@@ -78,15 +78,21 @@ Result<int> run_bench(const BenchArgs& args) {
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = seconds_since(start) * 1e3;
   MJ_TRY(grid_factor(args.place));  // before minutes of measuring
-  MJ_ASSIGN(const std::vector<Tensor> inputs,
-            inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));
-  std::vector<std::vector<int64_t>> dims;
-  for (const Tensor& input : inputs) dims.push_back(input.dims());
-  const auto asked = Clock::now();
-  MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
-  const double new_shape_ms = seconds_since(asked) * 1e3;
-  MJ_TRY(run_for(*engine, inputs, 0, 1, nullptr));
-  const double first_answer_ms = load_ms + seconds_since(asked) * 1e3;
+  std::vector<Tensor> inputs;
+  Engine::Demand demand{};
+  double new_shape_ms = 0, first_answer_ms = 0;
+  const auto answer = [&](const std::vector<Tensor>& drawn) -> Result<void> {
+    inputs = drawn;
+    std::vector<std::vector<int64_t>> dims;
+    for (const Tensor& input : inputs) dims.push_back(input.dims());
+    const auto asked = Clock::now();
+    MJ_ASSIGN(demand, engine->warm(dims));
+    new_shape_ms = seconds_since(asked) * 1e3;
+    MJ_TRY(run_for(*engine, inputs, 0, 1, nullptr));
+    first_answer_ms = load_ms + seconds_since(asked) * 1e3;
+    return {};
+  };
+  MJ_TRY(with_inputs(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed, answer));
   MJ_TRY(run_for(*engine, inputs, args.warm_up, 1, nullptr));
 
   std::vector<double> latencies;

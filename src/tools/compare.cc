@@ -97,12 +97,16 @@ Result<int> run_compare(const CompareArgs& args) {
   MJ_ASSIGN(const Side right, open_side(args.right, args.trusted_key));
   MJ_TRY(same_ports(args, left.manifest.inputs, right.manifest.inputs, "inputs"));
   MJ_TRY(same_ports(args, left.manifest.outputs, right.manifest.outputs, "outputs"));
-  MJ_ASSIGN(const std::vector<Tensor> inputs, inputs_of(right.manifest, {args.inputs, args.shapes}, args.common.seed));
-
   ThreadPool pool(threads_of(args.common));
   Tensors left_made, right_made;
-  MJ_ASSIGN(const std::vector<Tensor> want, run_side(left, pool, inputs, args.steps, left_made));
-  MJ_ASSIGN(const std::vector<Tensor> got, run_side(right, pool, inputs, args.steps, right_made));
+  std::vector<Tensor> want, got;
+  const auto run_both = [&](const std::vector<Tensor>& inputs) -> Result<void> {
+    left_made.clear(), right_made.clear();
+    MJ_ASSIGN(want, run_side(left, pool, inputs, args.steps, left_made));
+    MJ_ASSIGN(got, run_side(right, pool, inputs, args.steps, right_made));
+    return {};
+  };
+  MJ_TRY(with_inputs(right.manifest, {args.inputs, args.shapes}, args.common.seed, run_both));
 
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   bool equal = true;

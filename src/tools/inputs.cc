@@ -123,17 +123,13 @@ Result<void> check_sizes(std::span<const Port> ports, const std::vector<Tensor>&
   return {};
 }
 
-}  // namespace
+// Random inputs before they are drawn: what is known of their sizes.
+struct Wanted {
+  std::vector<Port> ports;
+  Bindings sizes;
+};
 
-Result<std::vector<Tensor>> inputs_of(const Manifest& manifest, const InputSource& source, uint64_t seed) {
-  if (source.path.empty()) return make_inputs(manifest, source.shapes, source.batch, seed);
-  MJ_ASSIGN(std::vector<Tensor> inputs, read_inputs(source.path, manifest.inputs));
-  MJ_TRY(check_sizes(manifest.inputs, inputs, source));
-  return inputs;
-}
-
-Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch,
-                                        uint64_t seed) {
+Result<Wanted> wanted(const Manifest& manifest, const std::string& shapes, int64_t batch) {
   MJ_ASSIGN(const auto given, parse_shapes(shapes));
   Bindings sizes;
   std::vector<Port> ports = manifest.inputs;
@@ -161,7 +157,45 @@ Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::str
   if (!manifest.profiles.empty()) {
     for (const SymbolRange& range : manifest.profiles[0].symbols) sizes.try_emplace(range.symbol, range.opt);
   }
-  return random_inputs(ports, sizes, 1, seed);
+  return Wanted{std::move(ports), std::move(sizes)};
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> inputs_of(const Manifest& manifest, const InputSource& source, uint64_t seed) {
+  if (source.path.empty()) {
+    MJ_ASSIGN(const Wanted want, wanted(manifest, source.shapes, source.batch));
+    return random_inputs(want.ports, want.sizes, 1, seed);
+  }
+  MJ_ASSIGN(std::vector<Tensor> inputs, read_inputs(source.path, manifest.inputs));
+  MJ_TRY(check_sizes(manifest.inputs, inputs, source));
+  return inputs;
+}
+
+Result<void> with_inputs(const Manifest& manifest, const InputSource& source, uint64_t seed,
+                         FunctionRef<Result<void>(const std::vector<Tensor>&)> use) {
+  MJ_ASSIGN(const std::vector<Tensor> first, inputs_of(manifest, source, seed));
+  Result<void> done = use(first);
+  // Loops that do not end do not end at other sizes either.
+  if (done.ok() || !source.path.empty() || done.error().code != ErrorCode::model ||
+      done.error().message.find("MJ_LOOPS") != std::string::npos) {
+    return done;
+  }
+  MJ_ASSIGN(const Wanted want, wanted(manifest, source.shapes, source.batch));
+  std::string open;
+  for (const auto& [symbol, size] : sizes_at(want.ports, 1, 1)) {
+    if (!want.sizes.contains(symbol)) open += (open.empty() ? "" : ", ") + symbol;
+  }
+  if (open.empty()) return done;
+  for (const TrialSizes& trial : trial_sizes(want.ports, {1, 2})) {
+    Bindings sizes = want.sizes;
+    sizes.insert(trial.symbols.begin(), trial.symbols.end());
+    MJ_ASSIGN(const std::vector<Tensor> inputs, random_inputs(want.ports, sizes, trial.length, seed));
+    if (use(inputs).ok()) return {};
+  }
+  return error(ErrorCode::model,
+               "{}; no sizes are given for {}: name some that the network takes by --shapes or --inputs",
+               done.error().message, open);
 }
 
 }  // namespace mj

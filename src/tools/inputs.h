@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "engine/format/manifest.h"
 #include "tools/npz.h"
 
@@ -26,16 +27,18 @@ Result<std::vector<Tensor>> take_inputs(const Npz& arrays, std::span<const Port>
 // Those of the file `path`; superfluous names are refused.
 Result<std::vector<Tensor>> read_inputs(const std::string& path, std::span<const Port> ports);
 
-// Random inputs. Sizes come from `shapes`; then `batch` for the first axis of every input, if it is free and batch > 0
-// (an error where none is and none has that size); then the first profile's opt; then 1.
-Result<std::vector<Tensor>> make_inputs(const Manifest& manifest, const std::string& shapes, int64_t batch,
-                                        uint64_t seed);
-
 // What the flags of a verb say of its inputs: a file, or random ones. Sizes given beside a file must be the file's.
+// Sizes of random ones come from `shapes`; then `batch` for the first axis of every input, if it is free and batch > 0
+// (an error where none is and none has that size); then the first profile's opt; then 1.
 struct InputSource {
   std::string path, shapes;
   int64_t batch = 0;
 };
 Result<std::vector<Tensor>> inputs_of(const Manifest& manifest, const InputSource& source, uint64_t seed);
+
+// Hands them to `use`. Where nobody says some of the sizes, and `use` fails at 1, it gets inputs of others until it
+// succeeds (those that verification tries, too): many a network takes no image of one pixel.
+Result<void> with_inputs(const Manifest& manifest, const InputSource& source, uint64_t seed,
+                         FunctionRef<Result<void>(const std::vector<Tensor>&)> use);
 
 }  // namespace mj

@@ -100,12 +100,12 @@ TEST_F(ReadInputs, SequencesAreNumberedAndOptionalsMayBeMissing) {
   EXPECT_NE(error_of(read({{"s.x", one}})).find("there is no input 's.x'"), std::string::npos);
 }
 
-TEST(MakeInputs, SizesComeFromShapesThenBatchThenProfile) {
+TEST(RandomInputs, SizesComeFromShapesThenBatchThenProfile) {
   const Dim n = Dim::symbol("N"), s = Dim::symbol("S");
   Manifest manifest;
   manifest.inputs = {{"x", Type::tensor(DType::f32, {n, s}), 0}, {"y", Type::tensor(DType::i64, {n, s}), 5}};
   auto dims = [&](const std::string& shapes, int64_t batch) {
-    return make_inputs(manifest, shapes, batch, 1).value()[1].dims();
+    return inputs_of(manifest, {"", shapes, batch}, 1).value()[1].dims();
   };
   EXPECT_EQ(dims("", 0), (std::vector<int64_t>{1, 1}));
   EXPECT_EQ(dims("", 4), (std::vector<int64_t>{4, 1}));
@@ -113,11 +113,35 @@ TEST(MakeInputs, SizesComeFromShapesThenBatchThenProfile) {
   manifest.profiles = {{"default", {{"N", 1, 2, 8}, {"S", 1, 9, 16}}}};
   EXPECT_EQ(dims("", 4), (std::vector<int64_t>{4, 9}));
   EXPECT_EQ(dims("", 0), (std::vector<int64_t>{2, 9}));
-  for (int64_t index : make_inputs(manifest, "x=50x7", 0, 1).value()[1].to_i64()) EXPECT_LT(index, 5);
-  EXPECT_EQ(error_of(make_inputs(manifest, "z=1", 0, 1)),
+  for (int64_t index : inputs_of(manifest, {"", "x=50x7"}, 1).value()[1].to_i64()) EXPECT_LT(index, 5);
+  EXPECT_EQ(error_of(inputs_of(manifest, {"", "z=1"}, 1)),
             "--shapes: no input 'z'; there are: 'x' f32[N,S], 'y' i64[N,S]");
-  EXPECT_EQ(error_of(make_inputs(manifest, "x=1x2,y=1x3", 0, 1)),
+  EXPECT_EQ(error_of(inputs_of(manifest, {"", "x=1x2,y=1x3"}, 1)),
             "--shapes: input 'y': got shape [1,3], expected [N,S] with S = 2 elsewhere");
+}
+
+TEST(WithInputs, TriesLargerSizesWhereNoneAreGiven) {
+  Manifest manifest;
+  manifest.inputs = {{"x", Type::tensor(DType::f32, {Dim::symbol("N"), Dim::symbol("L")}), 0}};
+  std::vector<std::string> tried;
+  const auto at_least = [&](int64_t least) {
+    tried.clear();
+    return [&tried, least](const std::vector<Tensor>& inputs) -> Result<void> {
+      tried.push_back(fmt::format("{}x{}", inputs[0].dims()[0], inputs[0].dims()[1]));
+      return inputs[0].dims()[1] >= least ? Result<void>() : model_error("too short");
+    };
+  };
+  using Sizes = std::vector<std::string>;
+  EXPECT_TRUE(with_inputs(manifest, {}, 1, at_least(1)).ok());
+  EXPECT_EQ(tried, Sizes{"1x1"});
+  EXPECT_TRUE(with_inputs(manifest, {}, 1, at_least(30)).ok());
+  EXPECT_EQ(tried, (Sizes{"1x1", "1x19", "2x19", "19x19", "1x32"}));
+  EXPECT_TRUE(with_inputs(manifest, {"", "", 5}, 1, at_least(19)).ok());
+  EXPECT_EQ(tried, (Sizes{"5x1", "5x19"}));
+  EXPECT_EQ(error_of(with_inputs(manifest, {}, 1, at_least(2000))),
+            "too short; no sizes are given for L, N: name some that the network takes by --shapes or --inputs");
+  EXPECT_EQ(error_of(with_inputs(manifest, {"", "x=3x4"}, 1, at_least(30))), "too short");
+  EXPECT_EQ(tried, Sizes{"3x4"});
 }
 
 }  // namespace

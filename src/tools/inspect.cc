@@ -86,7 +86,7 @@ Result<int> run_inspect(const InspectArgs& args) {
   nlohmann::ordered_json memory = nlohmann::ordered_json::array();
   InputDims dims;
   if (!args.shapes.empty() || args.batch > 0) {
-    MJ_ASSIGN(const std::vector<Tensor> inputs, make_inputs(engine.manifest, args.shapes, args.batch, 1));
+    MJ_ASSIGN(const std::vector<Tensor> inputs, inputs_of(engine.manifest, {"", args.shapes, args.batch}, 1));
     for (const Tensor& input : inputs) dims.push_back(input.dims());
   }
   MJ_ASSIGN(const std::vector<MemoryRow> rows, memory_rows(engine, dims, threads));

@@ -60,16 +60,19 @@ Result<int> run_profile(const ProfileArgs& args) {
   options.allow_unverified = args.allow_unverified;
   MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
-  MJ_ASSIGN(const std::vector<Tensor> inputs,
-            inputs_of(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed));
+  std::vector<Tensor> inputs, outputs;
+  Engine::Demand demand{};
+  const auto answer = [&](const std::vector<Tensor>& drawn) -> Result<void> {
+    inputs = drawn;
+    std::vector<std::vector<int64_t>> dims;
+    for (const Tensor& input : inputs) dims.push_back(input.dims());
+    MJ_ASSIGN(demand, engine->warm(dims));
+    return engine->run(inputs, outputs);
+  };
+  MJ_TRY(with_inputs(engine->file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed, answer));
   const Plan& plan = engine->program().plan();
   std::vector<std::vector<double>> seconds(plan.steps.size());
   std::vector<std::string> shapes(plan.steps.size());
-  std::vector<std::vector<int64_t>> dims;
-  for (const Tensor& input : inputs) dims.push_back(input.dims());
-  MJ_ASSIGN(const Engine::Demand demand, engine->warm(dims));
-  std::vector<Tensor> outputs;
-  MJ_TRY(engine->run(inputs, outputs));
   RunOptions run;
   run.observer = [&](size_t step, double time, std::span<const TensorRef> out) {
     seconds[step].push_back(time);

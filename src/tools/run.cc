@@ -137,29 +137,31 @@ Result<int> run_run(const RunVerbArgs& args) {
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
   const double load_ms = ms_since(start);
   MJ_ASSIGN(const std::vector<size_t> streamed, streamed_inputs(*engine, args));
-  MJ_ASSIGN(const std::vector<Tensor> inputs,
-            inputs_of(engine->file().manifest, {args.inputs, args.shapes}, args.common.seed));
-  const auto first = Clock::now();
-  Result<Runs> runs =
-      streamed.empty() ? run_repeated(*engine, args, inputs) : run_stream(*engine, args, inputs, streamed);
-  if (!runs.ok()) return runs.error();
-  const double first_answer_ms =
-      load_ms + (streamed.empty() && args.repeat <= 1 ? ms_since(first) : runs->milliseconds[0]);
+  Runs runs;
+  double first_answer_ms = 0;
+  const auto run_on = [&](const std::vector<Tensor>& inputs) -> Result<void> {
+    const auto first = Clock::now();
+    MJ_ASSIGN(runs,
+              streamed.empty() ? run_repeated(*engine, args, inputs) : run_stream(*engine, args, inputs, streamed));
+    first_answer_ms = load_ms + (streamed.empty() && args.repeat <= 1 ? ms_since(first) : runs.milliseconds[0]);
+    return {};
+  };
+  MJ_TRY(with_inputs(engine->file().manifest, {args.inputs, args.shapes}, args.common.seed, run_on));
 
   std::vector<std::pair<std::string, Tensor>> named;
-  for (size_t i = 0; i < runs->outputs.size(); ++i) {
-    for (auto& array : to_arrays(engine->outputs()[i], runs->outputs[i])) named.push_back(std::move(array));
-    say(args.common, fmt::format("{}: {}", engine->outputs()[i].name, to_string(runs->outputs[i], 6)));
+  for (size_t i = 0; i < runs.outputs.size(); ++i) {
+    for (auto& array : to_arrays(engine->outputs()[i], runs.outputs[i])) named.push_back(std::move(array));
+    say(args.common, fmt::format("{}: {}", engine->outputs()[i].name, to_string(runs.outputs[i], 6)));
   }
   if (!args.outputs.empty()) MJ_TRY(write_numpy(args.outputs, named));
   MJ_TRY(write_json(args.common, {{"schema", "millijoule.run/1"},
                                   {"environment", environment(engine->pool().threads())},
                                   {"results",
-                                   {{"runs", runs->milliseconds.size()},
+                                   {{"runs", runs.milliseconds.size()},
                                     {"load_ms", load_ms},
                                     {"first_answer_ms", first_answer_ms},
                                     {"notices", engine->notices()},
-                                    {"latency_ms", latency_json(runs->milliseconds)}}}}));
+                                    {"latency_ms", latency_json(runs.milliseconds)}}}}));
   return 0;
 }
 

@@ -136,6 +136,20 @@ def test_sizes_are_taken_or_refused(bench):
     refused(ENVIRONMENT, "run", free, "--random-inputs", "--shapes", "x=999999999999x4", says="out of memory")
 
 
+def test_sizes_at_which_the_network_runs_are_found(bench):
+    engine = bench.compile(model_of("""agraph (float[N,L] x) => (float[N,M,16] y) {
+        to = Constant<value = int64[3] {0, -1, 16}>()  y = Reshape(x, to) }"""))
+    fast = ("--duration", 0, "--iterations", 1)
+    assert mjlib.millijoule_json("bench", engine, *fast)["results"]["shapes"] == "x=f32[1x32]"
+    assert "y: f32[1,2,16]" in mjlib.millijoule("run", engine, "--random-inputs").stdout
+    mjlib.millijoule("profile", engine, "--iterations", 1)
+    mjlib.millijoule("compare", bench.folder / "model.onnx", engine)
+    refused(FAILED, "run", engine, "--random-inputs", "--shapes", "x=1x5", says="5")
+    odd = bench.compile(model_of("""agraph (float[N,L] x) => (float[N,M,33] y) {
+        to = Constant<value = int64[3] {0, -1, 33}>()  y = Reshape(x, to) }"""), "--no-verify")
+    refused(FAILED, "bench", odd, "--allow-unverified", says="no sizes are given for L, N: name some")
+
+
 def test_stdout_that_takes_nothing(bench):
     engine = bench.compile(model_of(ONE))
     for verb in (["ops"], ["knobs"], ["--help"], ["inspect", engine], ["inspect", engine, "--json", "-"]):
