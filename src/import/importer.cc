@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "import/rows.h"
 
 namespace mj::onnx {
@@ -169,6 +170,35 @@ Result<void> Importer::add_initializers(Frame& frame, const GraphProto& proto) {
   return {};
 }
 
+namespace {
+
+// What the model says of an output against what its nodes make. A wrong element type is an error, as whoever reads the
+// output trusts it; wrong sizes are only worth a word, exporters leave them behind.
+Result<void> check_declared(const ValueInfoProto& output, const Type& found) {
+  const Result<DType> dtype = dtype_of(output.type.elem_type);
+  if (output.type.kind == TypeProto::Kind::none || !dtype.ok() || *dtype == DType::none) return {};
+  if (*dtype != found.dtype) {
+    return model_error(
+        "output '{}' is declared as {}, but the graph makes {}; export the model anew, or mend the declaration",
+        output.name, name(*dtype), to_string(found));
+  }
+  if (output.type.kind != TypeProto::Kind::tensor || !output.type.has_shape || !found.is_tensor() || !found.shape)
+    return {};
+  Shape declared;
+  for (const Dimension& dim : output.type.dims) {
+    declared.push_back(dim.has_value && dim.value >= 0 ? Dim(dim.value) : any_dim());
+  }
+  bool fits = declared.size() == found.shape->size();
+  for (size_t i = 0; fits && i < declared.size(); ++i) fits = equal(declared[i], (*found.shape)[i]) != Tri::no;
+  if (!fits) {
+    log_warning("output '{}' is declared as {}, but the graph makes {}", output.name,
+                to_string(Type::tensor(*dtype, std::move(declared))), to_string(found));
+  }
+  return {};
+}
+
+}  // namespace
+
 // Names of outputs are public: each output is a value of its own that bears its name.
 Result<void> Importer::add_outputs(Frame& frame) {
   Graph& graph = *frame.graph;
@@ -179,6 +209,7 @@ Result<void> Importer::add_outputs(Frame& frame) {
   for (const ValueInfoProto& output : model_.graph.outputs) {
     MJ_ASSIGN(ValueId id, lookup(frame, output.name, "the outputs of the graph"));
     if (id == kAbsent) return model_error("output '{}' of the graph is absent", output.name);
+    MJ_TRY(check_declared(output, graph.type(id)));
     const Value& value = graph.value(id);
     const std::string wanted(output.name);
     if (value.name != wanted || value.is_constant()) {

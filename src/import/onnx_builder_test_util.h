@@ -192,6 +192,9 @@ struct GraphBuilder {
   GraphBuilder& output(const std::string& name) {
     return add(12, message([&](auto& w) { w.add_string(1, name); }));
   }
+  GraphBuilder& output(const std::string& name, const std::vector<AxisDim>& dims, int32_t type = kFloat) {
+    return add(12, value_info(name, type, dims));
+  }
 };
 
 // --- models

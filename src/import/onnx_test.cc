@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "import/onnx.h"
 
+#include "base/log.h"
 #include "import/import_test_util.h"
 
 namespace mj::onnx {
@@ -76,6 +77,27 @@ TEST(import, outputs_keep_their_names) {
   for (ValueId id : g.outputs) names += g.value(id).name + " ";
   EXPECT_EQ(names, "same r also w ");
   EXPECT_EQ(g.value(g.inputs[0]).name, "x");
+}
+
+TEST(import, outputs_are_what_the_model_says_they_are) {
+  std::string said;
+  set_log_sink([&](LogLevel, std::string_view message) { said = message; });
+  const auto declared = [&](const std::vector<AxisDim>& dims, int32_t type = kFloat) {
+    GraphBuilder graph;
+    graph.input("x", {"N", 3}).node("Neg", {"x"}, {"y"}).output("y", dims, type);
+    said.clear();
+    return error_of(model(graph));
+  };
+  EXPECT_EQ(
+      declared({"N", 3}, kInt64),
+      "output 'y' is declared as i64, but the graph makes f32[N,3]; export the model anew, or mend the declaration");
+  EXPECT_EQ(declared({"M", 3}), "no error");
+  EXPECT_EQ(said, "") << "other names of the same size are nothing wrong";
+  EXPECT_EQ(declared({"N", 4}), "no error");
+  EXPECT_EQ(said, "output 'y' is declared as f32[\"?\",4], but the graph makes f32[N,3]");
+  EXPECT_EQ(declared({"N"}), "no error");
+  EXPECT_EQ(said, "output 'y' is declared as f32[\"?\"], but the graph makes f32[N,3]");
+  set_log_sink({});
 }
 
 TEST(import, all_unsupported_operators_at_once) {
