@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model against engine, or engine against engine: the left one is the reference. With --steps every tensor that both
-// sides name is compared in order of execution, so that the first line above the tolerance names the guilty step.
+// sides make is compared in order of execution, so that the first line above the tolerance names the guilty step.
+//
+// Both sides make a tensor if they name it, or if a step computes the model's nodes up to the same last one.
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include "compile/compile.h"
 #include "compile/samples.h"
 #include "compile/verify.h"
+#include "ops/transpose.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
@@ -48,10 +51,17 @@ Result<Side> open_side(const std::string& path, const std::string& trusted_key) 
   return side;
 }
 
-using Tensors = std::vector<std::pair<std::string, Tensor>>;  // by name, in order of execution
+// What one output of a step held.
+struct Made {
+  std::string name;                 // of the tensor
+  std::vector<std::string> origin;  // of the step
+  size_t output;                    // of the step
+  Tensor tensor;
+};
+using Making = std::vector<Made>;  // in order of execution
 
 Result<std::vector<Tensor>> run_side(const Side& side, ThreadPool& pool, const std::vector<Tensor>& inputs, bool steps,
-                                     Tensors& made) {
+                                     Making& made) {
   Session session(side.program, pool, {});
   RunOptions options;
   if (steps) {
@@ -61,19 +71,73 @@ Result<std::vector<Tensor>> run_side(const Side& side, ThreadPool& pool, const s
         const int id = plan.steps[step].outputs[i];
         if (id == kNoTensor) continue;
         const TensorRef& ref = outputs[i];
+        Made& entry =
+            made.emplace_back(Made{plan.tensors[static_cast<size_t>(id)].name, plan.steps[step].origin, i, Tensor()});
         if (ref.value) {
-          made.emplace_back(plan.tensors[static_cast<size_t>(id)].name, *ref.value);
+          entry.tensor = *ref.value;
           continue;
         }
-        Tensor copy = Tensor::zeros(ref.dtype, {ref.dims.begin(), ref.dims.end()});
-        if (copy.bytes()) std::memcpy(copy.mutable_raw(), ref.data, static_cast<size_t>(copy.bytes()));
-        made.emplace_back(plan.tensors[static_cast<size_t>(id)].name, std::move(copy));
+        entry.tensor = Tensor::zeros(ref.dtype, {ref.dims.begin(), ref.dims.end()});
+        if (entry.tensor.bytes()) {
+          std::memcpy(entry.tensor.mutable_raw(), ref.data, static_cast<size_t>(entry.tensor.bytes()));
+        }
       }
     };
   }
   std::vector<Tensor> outputs;
   MJ_TRY(session.run(inputs, outputs, options));
   return outputs;
+}
+
+// The tensors of one side, to be found by what another side made.
+class Counterparts {
+ public:
+  explicit Counterparts(const Making& made) : made_(made) {
+    for (size_t i = 0; i < made.size(); ++i) {
+      by_name_.try_emplace(made[i].name, i);
+      if (!made[i].origin.empty()) by_last_node_[{made[i].origin.back(), made[i].output}] = i;
+    }
+  }
+  const Tensor* of(const Made& other) const {
+    if (const auto at = by_name_.find(other.name); at != by_name_.end()) return &made_[at->second].tensor;
+    // Of the nodes that the step computes, the one that ran last here.
+    std::optional<size_t> latest;
+    for (const std::string& node : other.origin) {
+      const auto at = by_last_node_.find({node, other.output});
+      if (at != by_last_node_.end()) latest = std::max(latest.value_or(0), at->second);
+    }
+    if (!latest) return nullptr;
+    const std::vector<std::string>& origin = made_[*latest].origin;
+    const bool same = origin.size() == 1 || origin == other.origin;
+    return same ? &made_[*latest].tensor : nullptr;
+  }
+
+ private:
+  const Making& made_;
+  std::map<std::string, size_t> by_name_;
+  std::map<std::pair<std::string, size_t>, size_t> by_last_node_;
+};
+
+// [N,C,...] as [N,...,C], which is how engines keep images.
+std::optional<Tensor> turned(const Tensor& x) {
+  if (x.is_sequence() || x.rank() < 3 || x.dtype() != DType::f32) return std::nullopt;
+  Transpose transpose;
+  transpose.perm.push_back(0);
+  for (int64_t d = 2; d < x.rank(); ++d) transpose.perm.push_back(d);
+  transpose.perm.push_back(1);
+  Result<std::vector<Tensor>> moved = evaluate(Op(transpose), {&x, 1});
+  return moved.ok() ? std::optional(std::move(moved->front())) : std::nullopt;
+}
+
+// How far the tensors are apart, or nothing where they cannot be compared.
+std::optional<double> apart(const Tensor& got, const Tensor& want) {
+  if (got.dtype() != want.dtype() || got.is_sequence() != want.is_sequence()) return std::nullopt;
+  std::optional<double> least;
+  if (got.dims() == want.dims()) least = relative_l2(got, want);
+  const std::optional<Tensor> moved = least.value_or(1) > 0 ? turned(want) : std::nullopt;
+  if (!moved || moved->dims() != got.dims()) return least;
+  const double also = relative_l2(got, *moved);
+  return least ? std::min(*least, also) : also;
 }
 
 Result<void> same_ports(const CompareArgs& args, const std::vector<Port>& a, const std::vector<Port>& b,
@@ -98,7 +162,7 @@ Result<int> run_compare(const CompareArgs& args) {
   MJ_TRY(same_ports(args, left.manifest.inputs, right.manifest.inputs, "inputs"));
   MJ_TRY(same_ports(args, left.manifest.outputs, right.manifest.outputs, "outputs"));
   ThreadPool pool(threads_of(args.common));
-  Tensors left_made, right_made;
+  Making left_made, right_made;
   std::vector<Tensor> want, got;
   const auto run_both = [&](const std::vector<Tensor>& inputs) -> Result<void> {
     left_made.clear(), right_made.clear();
@@ -115,12 +179,17 @@ Result<int> run_compare(const CompareArgs& args) {
     say(args.common, fmt::format("{:<6} {:<48} relative L2 {:.3g}{}", kind, name, error, fine ? "" : "   DIFFERS"));
     rows.push_back({{"kind", kind}, {"name", name}, {"relative_l2", error}, {"fine", fine}});
   };
-  const std::map<std::string, Tensor> reference(left_made.begin(), left_made.end());
-  for (const auto& [name, tensor] : right_made) {
-    const auto at = reference.find(name);
-    if (at == reference.end()) continue;
-    // A layout of our own has the same elements in another order: only equal shapes can be compared.
-    if (at->second.dims() == tensor.dims()) report("step", name, relative_l2(tensor, at->second));
+  const Counterparts counterparts(left_made);
+  size_t compared = 0;
+  for (const Made& made : right_made) {
+    const Tensor* want_here = counterparts.of(made);
+    const std::optional<double> error = want_here ? apart(made.tensor, *want_here) : std::nullopt;
+    if (error) report("step", made.name, *error);
+    compared += error ? 1 : 0;
+  }
+  if (args.steps) {
+    say(args.common, fmt::format("{} of {} tensors that steps make have a counterpart in {}", compared,
+                                 right_made.size(), args.left));
   }
   const Comparison comparison = compare_outputs(got, want);
   for (size_t i = 0; i < comparison.errors.size(); ++i) {
@@ -131,6 +200,7 @@ Result<int> run_compare(const CompareArgs& args) {
                                   {"tolerance", args.tolerance},
                                   {"equal", equal},
                                   {"worst", comparison.worst},
+                                  {"steps", {{"made", right_made.size()}, {"compared", compared}}},
                                   {"rows", rows}}));
   return equal ? 0 : static_cast<int>(ErrorCode::model);
 }

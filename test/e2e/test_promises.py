@@ -64,3 +64,13 @@ def test_compare_finds_engine_and_model_equal_and_another_model_not(bench, net):
     weights *= -1
     net[0].graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, net[0].graph.initializer[0].name))
     assert mjlib.millijoule("compare", bench.save(net[0], "other.onnx"), engine, check=False).returncode == 1
+
+
+def test_compare_finds_the_steps_that_both_sides_make(bench, net):
+    engine = bench.compile(net[0])
+    report = mjlib.millijoule_json("compare", bench.folder / "model.onnx", engine, "--steps")
+    steps = [row for row in report["rows"] if row["kind"] == "step"]
+    assert len(steps) == report["steps"]["compared"] > report["steps"]["made"] / 2
+    assert all(row["fine"] for row in steps)
+    said = mjlib.millijoule("compare", bench.folder / "model.onnx", engine, "--steps").stdout
+    assert f"{len(steps)} of {report['steps']['made']} tensors that steps make have a counterpart in" in said
