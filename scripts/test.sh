@@ -7,7 +7,13 @@ set -eu
 . scripts/common.sh
 [ $# -gt 0 ] || set -- checks unit e2e aarch64 tsan
 for stage in "$@"; do
-  case $stage in checks | unit | e2e | aarch64 | asan | tsan) ;; *) die "no test stage '$stage'" ;; esac
+  case $stage in
+    checks | unit | e2e | aarch64 | asan | tsan) ;;
+    *)
+      echo "run: no test stage '$stage'; there are: checks unit e2e aarch64 tsan asan" >&2
+      exit 2
+      ;;
+  esac
 done
 results=$PWD/build/test-results
 rm -rf "$results"

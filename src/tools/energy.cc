@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "energy/carbon.h"
@@ -18,6 +19,10 @@ Result<int> run_energy(const EnergyArgs& args) {
     MJ_ASSIGN(factor, grid_factor(args.place));
   }
   const AnnualFigures year = annual(args.requests_a_day, a_request, factor, args.pue);
+  if (!std::isfinite(year.kwh) || !std::isfinite(year.co2.value)) {
+    return error(ErrorCode::usage, "energy: the year's {} kWh and {} g CO2e are no numbers to print; give smaller ones",
+                 year.kwh, year.co2.value);
+  }
 
   say(args.common, fmt::format("{:.4g} requests a day x {:.4g} J{}", args.requests_a_day, a_request.value,
                                by_power ? fmt::format(" ({} ms x {} W)", *args.milliseconds, *args.watts) : ""));

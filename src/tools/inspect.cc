@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/format/inspect.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "runtime/engine.h"
@@ -74,6 +75,22 @@ Result<std::vector<MemoryRow>> memory_rows(const LoadedEngine& engine, const Inp
   return rows;
 }
 
+// Whether a run of these shapes is refused.
+bool outside_profiles(const Manifest& manifest, const InputDims& dims) {
+  Bindings symbols;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const Type& type = manifest.inputs[i].type;
+    if (type.is_tensor() && type.shape && !bind_shape(*type.shape, dims[i], "", symbols).ok()) return true;
+  }
+  const auto inside = [&](const Profile& profile) {
+    return std::all_of(profile.symbols.begin(), profile.symbols.end(), [&](const SymbolRange& range) {
+      const auto at = symbols.find(range.symbol);
+      return at == symbols.end() || (at->second >= range.min && at->second <= range.max);
+    });
+  };
+  return !manifest.profiles.empty() && std::none_of(manifest.profiles.begin(), manifest.profiles.end(), inside);
+}
+
 }  // namespace
 
 Result<int> run_inspect(const InspectArgs& args) {
@@ -100,6 +117,10 @@ Result<int> run_inspect(const InspectArgs& args) {
     if (!row.profile.empty()) {
       json["profile"] = printable(row.profile);
       where = fmt::format(" at {} of profile '{}'", row.at, printable(row.profile));
+    }
+    if (row.at == "shapes" && outside_profiles(engine.manifest, dims)) {
+      json["outside_profiles"] = true;
+      where = " at these shapes, which lie outside every profile: a run refuses them";
     }
     const std::string alone = row.rows_alone > 0 ? fmt::format(", {} rows by one thread each", row.rows_alone) : "";
     say(args.common, fmt::format("{:<12}{:.1f} MiB of activations{}, {} threads (largest live set {:.1f} MiB){}",

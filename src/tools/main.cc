@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: names, flags, help. Each verb's work is in its own file. The only place that includes CLI11.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <new>
 #include <system_error>
 
 #include "base/checked.h"
+#include "base/knobs.h"
 #include "base/log.h"
 #include "tools/output.h"
 #include "tools/trtexec.h"
@@ -28,6 +31,17 @@ CLI::Validator at_least(double least) {
           ""};
 }
 
+// CLI11's own reading lets a sign and what is too large through.
+CLI::Validator whole() {
+  return {[](std::string& text) {
+            uint64_t number = 0;
+            const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+            if (status == std::errc() && end == text.data() + text.size()) return std::string();
+            return fmt::format("{} is not a whole number from 0 to {}", text, std::numeric_limits<uint64_t>::max());
+          },
+          ""};
+}
+
 // "$OUT" without an OUT is a slip, not a way to say that nothing is wanted.
 CLI::Validator named() {
   return {[](std::string& text) { return std::string(text.empty() ? "the name of the file is empty" : ""); }, ""};
@@ -40,7 +54,7 @@ void add_common(CLI::App* verb, Common& common) {
   verb->add_flag("-v,--verbose", common.verbose, "Say more (twice: even more)");
   verb->add_option("--threads", common.threads, "Threads; default: all that affinity and quota allow")
       ->check(CLI::Range(1, 4096));
-  verb->add_option("--seed", common.seed, "Seed of everything random")->capture_default_str();
+  verb->add_option("--seed", common.seed, "Seed of everything random")->capture_default_str()->check(whole());
   verb->add_option("--progress", common.progress, "auto, plain or none")
       ->check(CLI::IsMember({"auto", "plain", "none"}));
 }
@@ -317,6 +331,10 @@ int main(int argc, char** argv) {
   add_profile(app, chosen);
   add_small_verbs(app, chosen);
 
+  const std::string_view debug = knob(Knob::debug).value_or("0");
+  if (parse_int64(debug).value_or(-1) < 0) {
+    return complain(ErrorCode::usage, fmt::format("MJ_DEBUG: '{}' is no number of at least 0", debug));
+  }
   Result<TrtexecLine> line = translate_trtexec({argv + 1, argv + argc});
   if (!line.ok()) return complain(line.error().code, line.error().message);
   for (const std::string& notice : line->notices) complain(ErrorCode::usage, notice);

@@ -43,6 +43,8 @@ def test_verbs_are_named():
     "bench m.engine --batch 0", "profile m.engine --iterations -5", "compare m.onnx m.engine --tolerance inf",
     "energy --requests-a-day inf --joules 1", "energy --requests-a-day 1 --joules 1 --pue nan",
     "energy --requests-a-day 1 --joules 1 --ms 5", "energy --requests-a-day 1 --joules 1 --grams-per-kwh -3",
+    "energy --requests-a-day 1e308 --joules 1e308", "run m.engine --random-inputs --seed -1",
+    "run m.engine --random-inputs --seed 99999999999999999999999", "run m.engine --random-inputs --seed 1.5",
     "energy --requests-a-day 1 --ms 5", "energy --requests-a-day 1 --joules 1 --place Atlantis"])
 def test_values_that_make_no_sense(bench, arguments):
     bench.save(model_of(ONE), "m.onnx")
@@ -51,6 +53,18 @@ def test_values_that_make_no_sense(bench, arguments):
     words = [str(bench.folder / word) if word.startswith("m.") else word for word in arguments.split()]
     refused(USAGE, *words, says="millijoule: ")
     assert (bench.folder / "m.engine").read_bytes() == before
+
+
+def test_sizes_outside_the_profile_are_shown_as_such(bench):
+    engine = bench.compile(model_of(ONE), "--profile", "N=1:2:8")
+    assert "outside every profile" in mjlib.millijoule("inspect", engine, "--batch", 64).stdout
+    assert mjlib.millijoule_json("inspect", engine, "--batch", 64)["memory"][0]["outside_profiles"]
+    assert "outside" not in mjlib.millijoule("inspect", engine, "--batch", 8).stdout
+
+
+def test_a_stage_of_tests_that_there_is_not():
+    done = subprocess.run(["sh", "./run", "test", "bogus"], cwd=mjlib.ROOT, capture_output=True, text=True)
+    assert done.returncode == USAGE and "no test stage 'bogus'" in done.stderr
 
 
 def test_a_factor_of_zero_is_a_factor():
@@ -209,7 +223,8 @@ def test_being_killed_leaves_nothing(bench):
 
 
 @pytest.mark.parametrize("knob, value, names", [("MJ_TACTIC", "gemm_f32", "MJ_TACTIC: no row answers to 'gemm_f32'"),
-                                                ("MJ_PASSES", "-fuse", "MJ_PASSES: '-fuse'")])
+                                                ("MJ_PASSES", "-fuse", "MJ_PASSES: '-fuse'"),
+                                                ("MJ_DEBUG", "x", "MJ_DEBUG: 'x' is no number")])
 def test_knobs_that_name_nothing(bench, knob, value, names):
     path = bench.save(model_of(ONE))
     refused(USAGE, "compile", path, "-o", bench.folder / "e.engine", says=names, env={knob: value})
