@@ -10,18 +10,34 @@
 namespace mj {
 
 struct Graph::Names {
-  std::unordered_set<std::string> values;
-  std::unordered_set<std::string> symbols;
+  // Names that differ from one another.
+  class Unique {
+   public:
+    // "base", or the first of "base.1", "base.2", ... that is free.
+    std::string add(std::string_view base) {
+      std::string name(base);
+      if (taken_.insert(name).second) return name;
+      // Thousands may have one base: the search goes on where the last one ended.
+      int& n = next_[std::string(base)];
+      do {
+        name = fmt::format("{}.{}", base, ++n);
+      } while (!taken_.insert(name).second);
+      return name;
+    }
+    void take(const std::string& name) { taken_.insert(name); }
+    void free(const std::string& name) {
+      taken_.erase(name);
+      next_.clear();
+    }
+
+   private:
+    std::unordered_set<std::string> taken_;
+    std::unordered_map<std::string, int> next_;
+  };
+  Unique values, symbols;
 };
 
 namespace {
-
-template <class Set>
-std::string unique_in(Set& taken, std::string_view base) {
-  std::string name(base);
-  for (int n = 1; !taken.insert(name).second; ++n) name = fmt::format("{}.{}", base, n);
-  return name;
-}
 
 // An operator whose sizes are texts (one with bind()), with symbols replaced in them.
 Op substitute_sizes(const Op& op, const std::map<std::string, Dim, std::less<>>& values) {
@@ -43,12 +59,12 @@ Op substitute_sizes(const Op& op, const std::map<std::string, Dim, std::less<>>&
 
 std::string Graph::unique_name(std::string_view base) {
   if (!names_) names_ = std::make_shared<Names>();
-  return unique_in(names_->values, base.empty() ? "v" : base);
+  return names_->values.add(base.empty() ? "v" : base);
 }
 
 Dim Graph::fresh_symbol(std::string_view hint) {
   if (!names_) names_ = std::make_shared<Names>();
-  return Dim::symbol(unique_in(names_->symbols, hint.empty() ? "d" : hint));
+  return Dim::symbol(names_->symbols.add(hint.empty() ? "d" : hint));
 }
 
 void Graph::share_names(const Graph& other) {
@@ -81,7 +97,7 @@ ValueId Graph::add_value(std::string_view name, ValueInfo info, NodeId producer)
   value.producer = producer;
   if (value.type().shape) {
     for (const Dim& dim : *value.type().shape) {
-      for (const std::string& symbol : dim.symbols()) names_->symbols.insert(symbol);
+      for (const std::string& symbol : dim.symbols()) names_->symbols.take(symbol);
     }
   }
   values_.push_back(std::move(value));
@@ -304,7 +320,7 @@ bool Graph::normalize() {
   std::vector<Value> values;
   for (size_t i = 0; i < values_.size(); ++i) {
     if (!live_value[i]) {
-      names_->values.erase(values_[i].name);
+      names_->values.free(values_[i].name);
       continue;
     }
     new_id[i] = static_cast<ValueId>(values.size());

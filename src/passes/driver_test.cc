@@ -106,6 +106,20 @@ TEST(Rewriter, StopsRewritesThatUndoEachOther) {
   EXPECT_DEATH((void)run_pass(graph, pass, {}), "do not settle");
 }
 
+TEST(Names, AreTheFirstThatAreFree) {
+  Graph graph;
+  const Type type = Type::tensor(DType::f32, {Dim(2)});
+  const auto added = [&](const std::string& name) { return graph.value(graph.add_input(name, type)).name; };
+  EXPECT_EQ(added("x"), "x");
+  EXPECT_EQ(added("x.2"), "x.2");
+  EXPECT_EQ(added("x"), "x.1");
+  EXPECT_EQ(added("x"), "x.3");
+  const ValueId dead = graph.add_constant("x.1", Tensor::scalar(1.0f));
+  EXPECT_EQ(graph.value(dead).name, "x.1.1");
+  graph.normalize();
+  EXPECT_EQ(added("x.1"), "x.1.1") << "it is free again";
+}
+
 TEST(FusePointwise, LongChainsAreCutIntoPieces) {
   Graph graph;
   ValueId value = graph.add_input("x", Type::tensor(DType::f32, {Dim::symbol("N")}));
