@@ -8,7 +8,7 @@ namespace mj {
 
 inline constexpr int64_t kCacheLine = 64;  // bytes
 
-constexpr int64_t aligned_bytes(int64_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
+constexpr int64_t aligned_bytes(int64_t bytes, int64_t to = kCacheLine) { return (bytes + to - 1) / to * to; }
 
 // A number of floats.
 constexpr int64_t aligned_floats(int64_t floats) {

@@ -4,6 +4,7 @@
 //
 // How a row is made: a line MJ_KERNEL(name) in its family's kernels.inc; `const RunRow run_<name>` in the family's
 // run*.cc and `const SelectRow select_<name>` in its select*.cc. The order of kernels.inc is the order of preference.
+// A row for GPUs is a line MJ_GPU_KERNEL(name) and has a SelectRow only: what it generates is compiled into the engine.
 #pragma once
 
 #include <cstddef>

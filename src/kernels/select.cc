@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/select.h"
 
+#include <algorithm>
 #include <array>
 
 namespace mj {
 
 #define MJ_KERNEL(name) extern const SelectRow select_##name;
+#define MJ_GPU_KERNEL(name) MJ_KERNEL(name)
 #include "kernels/rows.inc"
 #undef MJ_KERNEL
 
@@ -14,6 +16,7 @@ std::span<const SelectRow* const> all_select_rows() {
 #define MJ_KERNEL(name) &select_##name,
 #include "kernels/rows.inc"
 #undef MJ_KERNEL
+#undef MJ_GPU_KERNEL
   };
   return rows;
 }
@@ -26,9 +29,12 @@ std::vector<const SelectRow*> rows_of(std::string_view family) {
   return rows;
 }
 
-std::vector<const SelectRow*> rows_for(const Problem& problem) {
+std::vector<const SelectRow*> rows_for(const Problem& problem, const Target& target) {
   std::vector<const SelectRow*> rows = rows_of(boxed(problem) ? "any" : family(problem));
-  std::erase_if(rows, [&](const SelectRow* row) { return row->products && row->products != problem.products; });
+  std::erase_if(rows, [&](const SelectRow* row) {
+    return (row->products && row->products != problem.products) || (row->generate && !target.gpu);
+  });
+  std::stable_partition(rows.begin(), rows.end(), [](const SelectRow* row) { return row->generate != nullptr; });
   return rows;
 }
 

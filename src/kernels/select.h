@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/cuda/kernel_text.h"
 #include "kernels/kernel.h"
 #include "problem/choice.h"
 
@@ -29,6 +30,7 @@ struct Chosen {
   Packed packed;
   std::optional<Alternative> alternative;  // if the chosen row has one
   std::optional<DType> products;           // of the chosen row
+  std::optional<DeviceCode> device;        // if the chosen row is for GPUs
 };
 
 struct SelectRow {
@@ -49,14 +51,17 @@ struct SelectRow {
   std::string_view alternative = {};
   // What it rounds the operands of products to. Such a row is offered only for problems that allow it.
   std::optional<DType> products = std::nullopt;
+  // Of a row for GPUs: its kernels, for a problem that it does not refuse. Null for rows that run on the host.
+  // Constants reach the kernels as inputs, or as what pack() makes of them.
+  Generated (*generate)(const Problem& problem, const Target& target, std::string_view config) = nullptr;
 };
 
 std::span<const SelectRow* const> all_select_rows();
 // The rows of a family in order of preference; the reference row is always last.
 std::vector<const SelectRow*> rows_of(std::string_view family);
-// Those of the problem's family that round no more than it allows; the reference alone where there are no bytes to give
-// to others.
-std::vector<const SelectRow*> rows_for(const Problem& problem);
+// Those of the problem's family for that target that round no more than the problem allows; the reference alone where
+// there are no bytes to give to others. For a GPU its own rows come first, then the host's.
+std::vector<const SelectRow*> rows_for(const Problem& problem, const Target& target);
 
 // Defaults for rows that need nothing special.
 std::vector<std::string> one_config(const Problem&, const Target&);

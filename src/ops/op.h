@@ -54,9 +54,10 @@ struct OpInfo {
   std::span<const FieldInfo> fields;
   std::span<const OnnxName> onnx;
   bool pointwise = false;
-  int arity = -1;        // of a pointwise operator
-  bool strings = false;  // inputs may be tensors of strings,
-  bool boxed = false;    // sequences or optionals
+  int arity = -1;         // of a pointwise operator
+  std::string_view body;  // of a pointwise operator: its maths as an expression of x, y, z and its fields
+  bool strings = false;   // inputs may be tensors of strings,
+  bool boxed = false;     // sequences or optionals
 
   std::vector<FieldValue> (*get)(const void* op) = nullptr;  // in the order of `fields`
   // Defaults for what is missing; an error for an unknown name or a wrong type.

@@ -78,6 +78,7 @@ OpInfo make_info() {
   if constexpr (PointwiseOp<T>) {
     info.pointwise = true;
     info.arity = T::kArity;
+    info.body = T::kBody;
     info.infer = pointwise_infer<T>;
     info.reference = pointwise_reference<T>;
     info.map_f32 = kPointwiseTable<T>.f32;

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What GPU rows with an anchor ask of a problem before anything else.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "problem/problem.h"
+
+namespace mj {
+
+// Why the problem is not one of f32 operands with an epilogue that can be written down (body_text.h), or nothing.
+// Outputs have the shape of the anchor's result.
+std::optional<std::string> f32_anchor_refusal(const Problem& problem);
+
+}  // namespace mj

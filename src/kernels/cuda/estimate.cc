@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/estimate.h"
+
+#include <algorithm>
+
+#include "kernels/estimate.h"
+
+namespace mj {
+
+std::optional<double> gpu_seconds(const Problem& problem, const Target& target, const Bindings& bindings,
+                                  double operations, double operations_per_second) {
+  double bytes = 0;
+  for (const auto* operands : {&problem.inputs, &problem.outputs}) {
+    for (const Operand& operand : *operands) {
+      if (operand.dtype == DType::none) continue;
+      const std::optional<double> elements = elements_of(operand.shape, bindings);
+      if (!elements) return std::nullopt;
+      bytes += *elements * static_cast<double>(storage_bytes(operand.dtype));
+    }
+  }
+  return kLaunchSeconds + std::max(bytes / target.gpu->bytes_per_second, operations / operations_per_second);
+}
+
+double gpu_f32_fma_per_second(const GpuTarget& gpu) {
+  const int cores = gpu.sm == 75 || gpu.sm == 80 ? 64 : 128;  // of a multiprocessor
+  return gpu.multiprocessors * cores * gpu.clock_hz;
+}
+
+}  // namespace mj

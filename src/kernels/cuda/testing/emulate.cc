@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/testing/emulate.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+namespace mj {
+namespace {
+
+// What the text finds in place of CUDA. A block's threads are fibers: each runs to its next barrier, then the next one.
+constexpr std::string_view kRuntime = R"(#define MJ_EMULATED 1
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __shared__ static
+#define __restrict__
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+struct uint3 { unsigned x, y, z; };
+struct __align__(16) float4 { float x, y, z, w; };
+struct __align__(8) float2 { float x, y; };
+struct __align__(16) uint4 { unsigned x, y, z, w; };
+struct __align__(16) int4 { int x, y, z, w; };
+struct __align__(8) uint2 { unsigned x, y; };
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+static uint3 threadIdx, blockIdx, blockDim, gridDim;
+static unsigned char* mj_dynamic;
+#define DYNAMIC_SHARED(type, name) type* const name = (type*)mj_dynamic
+static const int kMost = 1024;
+static ucontext_t mj_main, mj_fibers[kMost];
+static bool mj_done[kMost];
+static unsigned char mj_slots[kMost][16];
+static unsigned mj_current;
+static void (*mj_kernel)(void**);
+static void** mj_args;
+static uint3 mj_place(unsigned t) {
+  return {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
+}
+static void mj_yield() {
+  const unsigned self = mj_current;
+  swapcontext(&mj_fibers[self], &mj_main);
+  mj_current = self;
+  threadIdx = mj_place(self);
+}
+static inline void __syncthreads() { mj_yield(); }
+static inline void __syncwarp(unsigned = 0) { mj_yield(); }
+template <class T>
+static T mj_exchange(T x, unsigned from) {
+  memcpy(mj_slots[mj_current], &x, sizeof x);
+  mj_yield();
+  memcpy(&x, mj_slots[from], sizeof x);
+  mj_yield();
+  return x;
+}
+template <class T>
+static T __shfl_xor_sync(unsigned, T x, int mask) { return mj_exchange(x, mj_current ^ (unsigned)mask); }
+template <class T>
+static T __shfl_down_sync(unsigned, T x, int by) {
+  return mj_exchange(x, mj_current % 32 + by < 32 ? mj_current + by : mj_current);
+}
+template <class T>
+static T __shfl_sync(unsigned, T x, int lane) { return mj_exchange(x, mj_current / 32 * 32 + (unsigned)lane % 32); }
+template <class T>
+static T __ldg(const T* p) { return *p; }
+static inline float __uint_as_float(unsigned x) { float y; memcpy(&y, &x, 4); return y; }
+static inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4); return y; }
+static inline float __int_as_float(int x) { float y; memcpy(&y, &x, 4); return y; }
+static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+#define __expf expf
+static inline float __fdividef(float x, float y) { return x / y; }
+template <class T> static T min(T a, T b) { return b < a ? b : a; }
+template <class T> static T max(T a, T b) { return a < b ? b : a; }
+static inline float f16_to_f32(unsigned short x) { _Float16 y; memcpy(&y, &x, 2); return (float)y; }
+static inline unsigned short f32_to_f16(float x) {
+  const _Float16 y = (_Float16)x;
+  unsigned short z;
+  memcpy(&z, &y, 2);
+  return z;
+}
+static void mj_fiber() {
+  mj_kernel(mj_args);
+  mj_done[mj_current] = true;
+  swapcontext(&mj_fibers[mj_current], &mj_main);
+}
+static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned* block, int shared, void** args) {
+  const size_t kStack = 64 << 10;
+  blockDim = {block[0], block[1], block[2]};
+  gridDim = {grid[0], grid[1], grid[2]};
+  const unsigned threads = block[0] * block[1] * block[2];
+  char* stacks = (char*)malloc(kStack * threads);
+  mj_dynamic = (unsigned char*)aligned_alloc(128, ((size_t)shared + 255) / 128 * 128);
+  mj_kernel = kernel;
+  mj_args = args;
+  for (unsigned z = 0; z < grid[2]; ++z)
+    for (unsigned y = 0; y < grid[1]; ++y)
+      for (unsigned x = 0; x < grid[0]; ++x) {
+        blockIdx = {x, y, z};
+        memset(mj_dynamic, 0xff, (size_t)shared);
+        for (unsigned t = 0; t < threads; ++t) {
+          mj_done[t] = false;
+          getcontext(&mj_fibers[t]);
+          mj_fibers[t].uc_stack.ss_sp = stacks + kStack * t;
+          mj_fibers[t].uc_stack.ss_size = kStack;
+          mj_fibers[t].uc_link = &mj_main;
+          makecontext(&mj_fibers[t], mj_fiber, 0);
+        }
+        for (bool any = true; any;) {
+          any = false;
+          for (unsigned t = 0; t < threads; ++t) {
+            if (mj_done[t]) continue;
+            mj_current = t;
+            threadIdx = mj_place(t);
+            swapcontext(&mj_main, &mj_fibers[t]);
+            any = any || !mj_done[t];
+          }
+        }
+      }
+  free(stacks);
+  free(mj_dynamic);
+}
+)";
+
+struct KernelSignature {
+  std::string name;
+  std::vector<std::string> types;  // of the parameters
+};
+
+std::vector<KernelSignature> signatures(const std::string& source) {
+  static const std::regex kKernel(R"(__global__ void __launch_bounds__\(\d+\) (\w+)\(([^)]*)\))");
+  std::vector<KernelSignature> found;
+  for (std::sregex_iterator at(source.begin(), source.end(), kKernel), end; at != end; ++at) {
+    KernelSignature& kernel = found.emplace_back(KernelSignature{(*at)[1], {}});
+    const std::string list = std::regex_replace((*at)[2].str(), std::regex("__restrict__"), "");
+    for (size_t from = 0; from < list.size();) {
+      const size_t comma = std::min(list.find(',', from), list.size());
+      const std::string one = list.substr(from, comma - from);
+      kernel.types.push_back(one.substr(0, one.find_last_of(" *") + 1));
+      from = comma + 1;
+    }
+  }
+  return found;
+}
+
+// One entry for each kernel that takes its parameters from an array of addresses.
+std::string entries(const std::string& source) {
+  std::string text;
+  for (const KernelSignature& kernel : signatures(source)) {
+    std::string call;
+    for (size_t i = 0; i < kernel.types.size(); ++i) {
+      call += fmt::format("{}*({}*)args[{}]", i ? ", " : "", kernel.types[i], i);
+    }
+    text += fmt::format("static void call_{0}(void** args) {{ {0}({1}); }}\n", kernel.name, call);
+    text += fmt::format(
+        "extern \"C\" void mj_entry_{0}(const unsigned* grid, const unsigned* block, int shared, void** args) {{\n"
+        "  mj_run(call_{0}, grid, block, shared, args);\n}}\n",
+        kernel.name);
+  }
+  return text;
+}
+
+const char* compiler() {
+  const char* named = std::getenv("CXX");
+  return named ? named : "c++";
+}
+
+}  // namespace
+
+std::vector<size_t> parameter_sizes(const std::string& source, const std::string& function) {
+  std::vector<size_t> sizes;
+  for (const KernelSignature& kernel : signatures(source)) {
+    if (kernel.name != function) continue;
+    for (const std::string& type : kernel.types) sizes.push_back(type.find('*') == std::string::npos ? 4 : 8);
+  }
+  return sizes;
+}
+
+bool can_emulate() {
+  static const bool can = std::system(fmt::format("{} --version > /dev/null 2>&1", compiler()).c_str()) == 0;
+  return can;
+}
+
+Result<std::shared_ptr<EmulatedModule>> EmulatedModule::compile(const std::string& source) {
+  if (!can_emulate()) return error(ErrorCode::environment, "there is no C++ compiler to emulate a GPU with");
+  static std::atomic<int> count = 0;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path();
+  const std::string stem = (folder / fmt::format("mj-emulate-{}-{}", getpid(), count++)).string();
+  std::ofstream(stem + ".cc") << kRuntime << source << entries(source);
+  const std::string command =
+      fmt::format("{0} -std=c++17 -O1 -w -shared -fPIC {1}.cc -o {1}.so > {1}.log 2>&1", compiler(), stem);
+  const bool made = std::system(command.c_str()) == 0;
+  std::string log;
+  if (!made) {
+    std::ifstream in(stem + ".log");
+    log.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  void* library = made ? dlopen((stem + ".so").c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
+  const std::string why = made && !library ? dlerror() : log;
+  for (const char* suffix : {".cc", ".so", ".log"}) std::filesystem::remove(stem + suffix);
+  if (!library) return model_error("the compiler refuses generated text: {}\n{}", why.substr(0, 2000), source);
+  return std::shared_ptr<EmulatedModule>(new EmulatedModule(library));
+}
+
+EmulatedModule::~EmulatedModule() { dlclose(library_); }
+
+Result<void> EmulatedModule::launch(const std::string& function, std::array<unsigned, 3> grid,
+                                    std::array<unsigned, 3> block, int shared_bytes, void** args) const {
+  using Entry = void (*)(const unsigned*, const unsigned*, int, void**);
+  const auto entry = reinterpret_cast<Entry>(dlsym(library_, ("mj_entry_" + function).c_str()));
+  if (!entry) return model_error("generated text has no kernel '{}'", function);
+  entry(grid.data(), block.data(), shared_bytes, args);
+  return {};
+}
+
+}  // namespace mj

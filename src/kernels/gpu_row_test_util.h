@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows for GPUs against the reference row: on the machine's GPU, or where there is none on an emulated one.
+#pragma once
+
+#include <string>
+
+#include "kernels/row_test_util.h"
+
+namespace mj {
+
+// In every configuration: with the sizes as they are, and with those of what is not constant as symbols.
+void expect_gpu_row_matches(const std::string& row, RowCase c, double tolerance);
+// Is there either?
+bool can_run_on_test_gpu();
+// What the launches compute there; symbols are bound by the inputs' dims.
+Result<std::vector<Tensor>> run_on_test_gpu(const Problem& problem, const Generated& generated,
+                                            const std::vector<Tensor>& inputs, const std::vector<Tensor>& packed = {});
+// The row's reason, or "takes it".
+std::string gpu_refusal_of(const std::string& row, RowCase c, int sm = 90);
+
+}  // namespace mj

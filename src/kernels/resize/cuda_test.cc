@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/gpu_row_test_util.h"
+#include "ops/resize.h"
+
+namespace mj {
+namespace {
+
+using Dims = std::vector<int64_t>;
+
+RowCase resized(Resize op, Dims dims, std::vector<float> scales) {
+  Problem problem;
+  problem.op = std::move(op);
+  const Dims count = {std::ssize(scales)};
+  RowCase c{problem, {random_tensor(1, std::move(dims)), {}, Tensor::of<float>(count, scales)}, {false, true, true}};
+  c.constant[1] = false;  // absent
+  return c;
+}
+
+TEST(ResizeCuda, EveryModeAndCoordinate) {
+  for (const char* mode : {"nearest", "linear", "cubic"}) {
+    for (const char* coordinates :
+         {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"}) {
+      Resize op;
+      op.mode = mode;
+      op.coordinate_transformation_mode = coordinates;
+      expect_gpu_row_matches("resize_cuda", resized(op, {2, 5, 7, 13}, {1, 2, 1.5f, 1}), 2e-6);
+    }
+    Resize op;
+    op.mode = mode;
+    expect_gpu_row_matches("resize_cuda", resized(op, {1, 2, 9, 8}, {1, 1, 0.5f, 0.3f}), 2e-6);
+  }
+}
+
+TEST(ResizeCuda, RoundingAndBorders) {
+  for (const char* rounding : {"round_prefer_ceil", "floor", "ceil"}) {
+    Resize op;
+    op.nearest_mode = rounding;
+    expect_gpu_row_matches("resize_cuda", resized(op, {3, 7, 11}, {1, 2, 0.6f}), 0);
+  }
+  Resize op;
+  op.mode = "cubic";
+  op.exclude_outside = true;
+  op.cubic_coeff_a = -0.5f;
+  op.axes = {1, 2};
+  expect_gpu_row_matches("resize_cuda", resized(op, {3, 7, 11}, {2, 0.6f}), 2e-6);
+}
+
+// Scales that an axis is too short to feel, but whose places move.
+TEST(ResizeCuda, ScalesThatChangeNoLength) {
+  for (const char* mode : {"nearest", "linear"}) {
+    Resize op;
+    op.mode = mode;
+    expect_gpu_row_matches("resize_cuda", resized(op, {1, 3, 5, 6}, {1.5f, 1.3f, 1.1f, 2}), 2e-6);
+  }
+}
+
+TEST(ResizeCuda, SizesAndNothingToDo) {
+  Resize op;
+  op.mode = "linear";
+  RowCase c = resized(op, {1, 2, 4, 6}, {});
+  const Dims sizes = {1, 2, 9, 5};
+  c.inputs = {c.inputs[0], {}, {}, Tensor::of_i64(sizes)};
+  c.constant = {false, false, false, true};
+  expect_gpu_row_matches("resize_cuda", c, 2e-6);
+  op.keep_aspect_ratio_policy = "not_larger";
+  c.problem.op = op;
+  c.problem.outputs.clear();
+  expect_gpu_row_matches("resize_cuda", c, 2e-6);
+  expect_gpu_row_matches("resize_cuda", resized(op, {1, 2, 3}, {1, 1, 1}), 0);
+  expect_gpu_row_matches("resize_cuda", resized(op, {0, 2, 3}, {1, 2, 2}), 0);
+}
+
+TEST(ResizeCuda, OtherTypesAndAnEpilogue) {
+  RowCase c = resized({}, {1, 3, 5, 7}, {1, 1, 2, 2});
+  for (DType dtype : {DType::u8, DType::f64, DType::bf16}) {
+    RowCase narrow = c;
+    narrow.inputs[0] = (*evaluate(op("cast", {{0, "to", dtype}}), std::array{c.inputs[0]}))[0];
+    expect_gpu_row_matches("resize_cuda", narrow, 0);
+  }
+  for (const char* mode : {"nearest", "linear"}) {
+    Resize op;
+    op.mode = mode;
+    RowCase fused = resized(op, {1, 3, 5, 7}, {1, 1, 2, 2});
+    add_epilogue(fused, {random_tensor(2, {1, 3, 10, 14})}, mj::op("relu"));
+    expect_gpu_row_matches("resize_cuda", fused, 2e-6);
+  }
+}
+
+// Lengths above 1 become symbols here, so it is a pixel that grows.
+TEST(ResizeCuda, AnyNumberOfImages) {
+  for (const char* mode : {"nearest", "linear"}) {
+    Resize op;
+    op.mode = mode;
+    RowCase c = resized(op, {3, 7, 1, 1}, {1, 1, 4, 5});
+    expect_gpu_row_matches("resize_cuda", c, 2e-6);
+    complete(c);
+    for (const SelectRow* row : all_select_rows()) {
+      if (row->name != "resize_cuda") continue;
+      c.problem.inputs[0].shape[0] = c.problem.outputs[0].shape[0] = Dim::symbol("N");
+      EXPECT_FALSE(row->refuses(c.problem, {}));
+      c.problem.inputs[0].shape[2] = Dim::symbol("H");
+      c.problem.outputs[0].shape[2] = Dim::symbol("H") * 4;
+      EXPECT_EQ(row->refuses(c.problem, {}), "the lengths of axis 2 are not known");
+    }
+  }
+}
+
+TEST(ResizeCuda, Refuses) {
+  Resize op;
+  RowCase c = resized(op, {1, 2, 3}, {1, 1, 2});
+  c.constant = {};
+  EXPECT_EQ(gpu_refusal_of("resize_cuda", c), "the scales or sizes are computed");
+  op.mode = "linear";
+  op.antialias = true;
+  EXPECT_EQ(gpu_refusal_of("resize_cuda", resized(op, {1, 2, 3}, {1, 1, 2})), "it is antialiased");
+  c = resized(op, {1, 2, 3}, {1, 1, 2});
+  c.inputs[0] = Tensor::zeros(DType::i32, {1, 2, 3});
+  EXPECT_EQ(gpu_refusal_of("resize_cuda", c), "linear of i32");
+}
+
+}  // namespace
+}  // namespace mj
