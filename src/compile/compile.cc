@@ -129,7 +129,7 @@ class Compilation {
     MJ_TRY(build());
     if (!options_.verify) {
       why_unverified_ = "asked not to";
-    } else if (!options_.target_is_here) {
+    } else if (!options_.target_is_here && !options_.target.gpu) {
       why_unverified_ = "not compiled on such a machine";
     } else {
       Result<void> verified = verify_against_oracle();
@@ -185,6 +185,8 @@ class Compilation {
   Result<void> build() {
     MJ_ASSIGN(plan_, lower_graph(rounds_to()));
     report_.steps = static_cast<int>(plan_->steps.size());
+    report_.on_device = static_cast<int>(std::count_if(plan_->steps.begin(), plan_->steps.end(),
+                                                       [](const Step& step) { return step.device.has_value(); }));
     return {};
   }
 
@@ -205,16 +207,22 @@ class Compilation {
     tune.default_size = kTuneLength;
     tune.measure = tune.measure && options_.target_is_here;
     Tuner tuner(tune, cache, pool_);
+    TuneOptions on_host = tune;
+    on_host.target.gpu.reset();
+    Tuner host_tuner(on_host, cache, pool_);
     int done = 0;
     const int nodes = std::max<int>(1, graph_.node_count());
-    MJ_ASSIGN(Plan plan, lower(graph_, [&](const Problem& problem, std::span<const Tensor> constants) {
-                progress("tune", 0.15 + 0.45 * std::min(1.0, done++ / static_cast<double>(nodes)));
-                Problem asked = problem;
-                asked.products = products;
-                return tuner.choose(asked, constants);
-              }));
-    report_.measured += tuner.measured();
-    report_.cache_hits += tuner.cache_hits();
+    const auto choose_with = [&](Tuner& chooser) {
+      return [&, products](const Problem& problem, std::span<const Tensor> constants) {
+        progress("tune", 0.15 + 0.45 * std::min(1.0, done++ / static_cast<double>(nodes)));
+        Problem asked = problem;
+        asked.products = products;
+        return chooser.choose(asked, constants);
+      };
+    };
+    MJ_ASSIGN(Plan plan, lower(graph_, choose_with(tuner), choose_with(host_tuner)));
+    report_.measured += tuner.measured() + host_tuner.measured();
+    report_.cache_hits += tuner.cache_hits() + host_tuner.cache_hits();
     if (!options_.cache_path.empty()) MJ_TRY(cache.write(options_.cache_path));
     return std::make_shared<const Plan>(std::move(plan));
   }
@@ -231,10 +239,14 @@ class Compilation {
       MJ_ASSIGN(shaken_, Program::make(std::move(other), options_.target.isa));
     }
     MJ_ASSIGN(auto oracle, Program::make(std::make_shared<const Plan>(std::move(plan)), options_.target.isa));
-    MJ_ASSIGN(auto program, Program::make(plan_, options_.target.isa));
-    Programs programs = {std::move(program)};
+    Programs programs;
+    if (!left_to_first_load()) {
+      MJ_ASSIGN(programs.emplace_back(), Program::make(plan_, options_.target.isa, nullptr, on_device()));
+    }
     if (has_alternatives(*plan_)) {
-      MJ_ASSIGN(auto own, Program::make(plan_, options_.target.isa, nullptr, {.libraries = false}));
+      ProgramOptions own_rows = on_device();
+      own_rows.libraries = false;
+      MJ_ASSIGN(auto own, Program::make(plan_, options_.target.isa, nullptr, own_rows));
       programs.push_back(std::move(own));
     }
     std::vector<Port> in = ports(model_.graph, model_.graph.inputs);
@@ -300,6 +312,15 @@ class Compilation {
     return try_without(passes);
   }
 
+  ProgramOptions on_device() const {
+    ProgramOptions options;
+    options.device = options_.device;
+    return options;
+  }
+
+  // A plan for a GPU that is not here: the file takes inputs and the oracle's outputs along.
+  bool left_to_first_load() const { return options_.target.gpu && !options_.target_is_here; }
+
   double least_tolerance() const { return options_.tolerance.value_or(default_tolerance(options_.precision)); }
 
   // The plan as chosen and, if libraries serve it, by its alternatives alone.
@@ -330,6 +351,11 @@ class Compilation {
     progress("verify", 0.8);
     MJ_ASSIGN(const std::vector<double> limits, allowed(inputs, want));
     for (double limit : limits) tolerance_ = std::max(tolerance_, limit);
+    if (left_to_first_load()) {
+      for_first_load_.push_back(Sample{{inputs.begin(), inputs.end()}, {want.begin(), want.end()}});
+      why_unverified_ = "built without its device; verified where it is loaded first, on the file's samples";
+      return {};
+    }
     for (size_t p = 0; p < programs.size(); ++p) {
       MJ_ASSIGN(const std::vector<Tensor> got, run_once(programs[p], pool_, inputs, true));
       const Comparison comparison = compare_outputs(got, want);
@@ -359,6 +385,9 @@ class Compilation {
 
     EngineTarget target;
     target.name = options_.target.name();
+    if (options_.target.gpu)
+      target.requirements.emplace_back(
+          fmt::format("compute capability {}.{}", options_.target.gpu->sm / 10, options_.target.gpu->sm % 10));
     if (options_.target.isa != Isa::portable) target.requirements.emplace_back(name(options_.target.isa));
     target.precision = options_.precision;
     target.verification.verified = verified_samples_ > 0;
@@ -371,6 +400,7 @@ class Compilation {
     target.verification.max_error = worst_;
     target.verification.tolerance = std::max(tolerance_, least_tolerance());
     target.plan = *plan_;
+    manifest.samples = for_first_load_;
     manifest.targets.push_back(std::move(target));
     report_.rounded = count_rounding(*plan_);
     if (rounds_to()) manifest.accuracy = accuracy();
@@ -413,6 +443,7 @@ class Compilation {
   int verified_samples_ = 0;
   std::optional<Sample> missed_;  // the inputs, and the oracle's outputs, on which the plan was too far off
   std::string why_unverified_;
+  std::vector<Sample> for_first_load_;
 };
 
 }  // namespace

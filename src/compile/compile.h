@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compile/samples.h"
+#include "device/cuda/device.h"
 #include "engine/format/manifest.h"
 #include "import/onnx.h"
 #include "passes/pipeline.h"
@@ -36,8 +37,9 @@ struct SampleInputs {
 };
 
 struct CompileOptions {
-  Target target;                      // of this machine or of another CPU; see parse_target()
-  bool target_is_here = true;         // false: choose by order of preference, leave the target unverified
+  Target target;               // of this machine or of another CPU; see parse_target()
+  bool target_is_here = true;  // false: choose by order of preference, leave the target unverified
+  std::shared_ptr<const CudaDevice> device = nullptr;  // for a target with a GPU that is here
   std::string precision = "fp32";     // bf16: products may be rounded where that is faster and passes the gate
   std::vector<SampleInputs> samples;  // to verify on; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
@@ -60,6 +62,7 @@ struct CompileReport {
   double import_seconds = 0, pass_seconds = 0, tune_seconds = 0, verify_seconds = 0, seconds = 0;
   int nodes = 0, steps = 0;  // of the model, of the plan
   int measured = 0, cache_hits = 0;
+  int on_device = 0;                   // steps that a GPU runs
   int rounded = 0;                     // steps whose products are rounded to what `precision` names
   std::vector<std::string> kept_high;  // steps that went back to f32, so that the outputs pass
   PassLog passes;

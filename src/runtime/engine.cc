@@ -8,9 +8,12 @@
 #include "base/checked.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "runtime/compare_outputs.h"
 
 namespace mj {
 namespace {
+
+constexpr std::string_view kGpuTarget = "cuda-sm";
 
 std::string describe(const Profile& profile) {
   std::string text;
@@ -26,6 +29,18 @@ bool inside(const Profile& profile, const Bindings& symbols) {
     if (at != symbols.end() && (at->second < range.min || at->second > range.max)) return false;
   }
   return true;
+}
+
+// Code for sm_XY runs on devices of the same X and no less Y.
+bool serves_gpu(std::string_view target, int sm) {
+  if (!target.starts_with(kGpuTarget)) return false;
+  const std::optional<int64_t> built = parse_int64(target.substr(kGpuTarget.size()));
+  return built && *built / 10 == sm / 10 && *built <= sm;
+}
+
+bool wants_gpu(const Manifest& manifest) {
+  return std::any_of(manifest.targets.begin(), manifest.targets.end(),
+                     [](const EngineTarget& target) { return target.name.starts_with(kGpuTarget); });
 }
 
 // Is it of the port's type, as far as no symbol is concerned?
@@ -48,6 +63,8 @@ Result<void> check_kind(const Tensor& input, const Port& port) {
   return {};
 }
 
+int64_t device_bytes(const Schedule& schedule) { return schedule.rest ? schedule.rest->device_arena_bytes : 0; }
+
 Result<int64_t> loop_limit() {
   const std::string_view text = knob(Knob::loops).value_or(knob_rows()[static_cast<size_t>(Knob::loops)].fallback);
   const std::optional<int64_t> limit = parse_int64(text);
@@ -57,22 +74,24 @@ Result<int64_t> loop_limit() {
 
 }  // namespace
 
-Result<size_t> pick_target(const Manifest& manifest, Isa isa) {
-  std::optional<size_t> best;
+Result<size_t> pick_target(const Manifest& manifest, Isa isa, int sm) {
+  std::optional<size_t> best, gpu;
   Isa best_isa = Isa::portable;
   std::string names;
   for (size_t i = 0; i < manifest.targets.size(); ++i) {
     const std::string& name = manifest.targets[i].name;
     names += (names.empty() ? "" : ", ") + name;
+    if (serves_gpu(name, sm) && (!gpu || name > manifest.targets[*gpu].name)) gpu = i;
     if (!name.starts_with("cpu-")) continue;
     const std::optional<Isa> needs = parse_isa(name.substr(4));
     if (!needs || *needs > isa || (best && *needs < best_isa)) continue;
     best = i;
     best_isa = *needs;
   }
+  if (gpu) return *gpu;
   if (best) return *best;
-  return error(ErrorCode::environment, "no target of this engine runs here: it serves {}, this machine is cpu-{}",
-               names, name(isa));
+  return error(ErrorCode::environment, "no target of this engine runs here: it serves {}, this machine is cpu-{}{}",
+               names, name(isa), sm ? fmt::format(" and {}{}", kGpuTarget, sm) : "");
 }
 
 Engine::Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads)
@@ -84,10 +103,23 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
     MJ_ASSIGN(options.loop_limit, loop_limit());
   }
   MJ_ASSIGN(LoadedEngine file, read_engine(path, options.read));
-  Result<size_t> target = pick_target(file.manifest, options.isa);
-  if (!target.ok()) return target.error().in(fmt::format("engine '{}'", path));
+  std::string no_gpu;
+  if (options.gpu && !options.device && wants_gpu(file.manifest)) {
+    Result<std::shared_ptr<const CudaDevice>> device = CudaDevice::first();
+    if (device.ok()) {
+      options.device = *device;
+    } else {
+      no_gpu = "; " + device.error().message;
+    }
+  }
+  const int sm = options.gpu && options.device ? options.device->facts().sm : 0;
+  Result<size_t> target = pick_target(file.manifest, options.isa, sm);
+  if (!target.ok())
+    return Error{target.error().code, target.error().message + no_gpu}.in(fmt::format("engine '{}'", path));
   const EngineTarget& chosen = file.manifest.targets[*target];
-  if (!chosen.verification.verified && !options.allow_unverified) {
+  const bool verify_here =
+      !chosen.verification.verified && chosen.name.starts_with(kGpuTarget) && !file.manifest.samples.empty();
+  if (!chosen.verification.verified && !verify_here && !options.allow_unverified) {
     return model_error(
         "engine '{}': target {} is unverified ({}); compile it on this kind of machine, with --samples of yours, or "
         "allow it with --allow-unverified",
@@ -103,6 +135,7 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   // The plan lives in the engine's manifest, which does not move any more.
   std::shared_ptr<const Plan> plan(&engine->target().plan, [](const Plan*) {});
   ProgramOptions program_options;
+  program_options.device = options.device;
   if (const auto& mapped = engine->file_.file) {
     program_options.release = [mapped](std::span<const std::byte> bytes) { mapped->forget(bytes); };
   }
@@ -111,7 +144,28 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   if (!program.ok()) return program.error().in(fmt::format("engine '{}'", path));
   engine->program_ = std::move(program).value();
   for (const std::string& notice : engine->notices()) log_warning("engine '{}': {}", path, notice);
+  if (verify_here && !options.allow_unverified) {
+    Result<void> verified = engine->verify_on_samples();
+    if (!verified.ok()) return verified.error().in(fmt::format("engine '{}'", path));
+  }
   return engine;
+}
+
+// What a target that was built without its device has in place of a verification.
+Result<void> Engine::verify_on_samples() {
+  const Verification& verification = target().verification;
+  for (size_t s = 0; s < file_.manifest.samples.size(); ++s) {
+    const Sample& sample = file_.manifest.samples[s];
+    std::vector<Tensor> outputs;
+    MJ_TRY(run(sample.inputs, outputs));
+    const double worst = compare_outputs(outputs, sample.outputs).worst;
+    if (worst <= verification.tolerance) continue;
+    return model_error(
+        "target {}: on sample {} of the file it differs from the reference by {:.3g} relative L2, allowed is "
+        "{:.3g}",
+        target().name, s, worst, verification.tolerance);
+  }
+  return {};
 }
 
 std::vector<std::string> Engine::notices() const {
@@ -180,9 +234,10 @@ Result<Engine::Demand> Engine::warm(std::span<const std::vector<int64_t>> input_
   }
   std::unique_ptr<Session> session = borrow();
   const Result<const Schedule*> schedule = session->schedule_for(input_dims, {});
-  Result<Demand> demand(schedule.ok() ? Result<Demand>(Demand{(*schedule)->arena_bytes, (*schedule)->largest_live_bytes,
-                                                              (*schedule)->alone, (*schedule)->symbols})
-                                      : Result<Demand>(schedule.error()));
+  Result<Demand> demand(schedule.ok()
+                            ? Result<Demand>(Demand{(*schedule)->arena_bytes, (*schedule)->largest_live_bytes,
+                                                    device_bytes(**schedule), (*schedule)->alone, (*schedule)->symbols})
+                            : Result<Demand>(schedule.error()));
   give_back(std::move(session));
   return demand;
 }

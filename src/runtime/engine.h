@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "device/cuda/device.h"
 #include "engine/format/engine_file.h"
 #include "runtime/session.h"
 
@@ -17,10 +18,12 @@ struct EngineOptions {
   int threads = 0;         // of the pool that all runs share; 0: default_threads(), which is also the most
   Isa isa = detect_isa();  // use targets up to this
   bool allow_unverified = false;
-  Allocator allocator;       // of arenas
-  int64_t memory_limit = 0;  // of one arena, in bytes; 0: none
-  int64_t loop_limit = 0;    // of RunOptions::loops where a run gives none; 0: what the knob MJ_LOOPS says
-  ReadOptions read;          // signature policy
+  bool gpu = true;                                     // false: the targets for CPUs alone
+  std::shared_ptr<const CudaDevice> device = nullptr;  // the GPU to use; null: the first one of the machine
+  Allocator allocator;                                 // of arenas
+  int64_t memory_limit = 0;                            // of one arena, in bytes; 0: none
+  int64_t loop_limit = 0;  // of RunOptions::loops where a run gives none; 0: what the knob MJ_LOOPS says
+  ReadOptions read;        // signature policy
 };
 
 class Engine {
@@ -44,6 +47,7 @@ class Engine {
   // What a run with given shapes takes.
   struct Demand {
     int64_t arena_bytes, largest_live_bytes;
+    int64_t device_arena_bytes;
     int64_t rows_alone;  // of the batch: each by one thread
     Bindings symbols;    // of the plan, that the shapes bind
   };
@@ -52,6 +56,7 @@ class Engine {
 
  private:
   Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads);
+  Result<void> verify_on_samples();
   Result<void> check_inputs(std::span<const Tensor> inputs) const;
   std::unique_ptr<Session> borrow();
   void give_back(std::unique_ptr<Session> session);
@@ -65,7 +70,8 @@ class Engine {
   std::vector<std::unique_ptr<Session>> idle_;
 };
 
-// The best target of `manifest` for `isa`: the most capable that it can run. An error lists what the file serves.
-Result<size_t> pick_target(const Manifest& manifest, Isa isa);
+// The best target of `manifest` for this machine: one for its GPU (compute capability `sm`, 0: there is none), else the
+// most capable that `isa` can run. An error lists what the file serves.
+Result<size_t> pick_target(const Manifest& manifest, Isa isa, int sm = 0);
 
 }  // namespace mj

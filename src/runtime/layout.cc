@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/align.h"
 #include "base/checked.h"
@@ -27,6 +28,9 @@ std::vector<TensorRef> refs_of(const std::vector<int>& ids, const Plan& plan, co
   }
   return refs;
 }
+
+// What kernels count on for where a tensor begins.
+int64_t alignment(bool on_device) { return on_device ? 256 : kCacheLine; }
 
 // What each symbolic dim of the program is for these symbols; nothing while a symbol is missing.
 std::vector<std::optional<Result<int64_t>>> evaluate_dims(const Program& program, const Bindings& symbols) {
@@ -59,7 +63,11 @@ std::vector<int> hosts(const Program& program, const Layout& layout, const std::
   for (size_t s = 0; s < plan.steps.size(); ++s) {
     const Step& step = plan.steps[s];
     if (step.kind != Step::Kind::kernel || any_late(step.inputs, layout)) continue;
-    const Kernel& kernel = *program.step(s).kernel;
+    const auto may_share = [&](size_t input, size_t output) {
+      if (!step.device) return program.step(s).kernel->in_place(input, output);
+      const std::array<int, 2> pair = {static_cast<int>(input), static_cast<int>(output)};
+      return std::find(step.device->in_place.begin(), step.device->in_place.end(), pair) != step.device->in_place.end();
+    };
     std::vector<int> taken;
     for (size_t o = 0; o < step.outputs.size(); ++o) {
       const int out = step.outputs[o];
@@ -73,7 +81,7 @@ std::vector<int> hosts(const Program& program, const Layout& layout, const std::
         for (size_t i = 0; i < step.inputs.size() && allowed; ++i) {
           const int id = step.inputs[i];
           if (id == kNoTensor || program.root(id) != root) continue;
-          allowed = same_type(id, out) && kernel.in_place(i, o);
+          allowed = same_type(id, out) && may_share(i, o);
         }
         if (!allowed) continue;
         taken.push_back(root);
@@ -144,6 +152,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
           return size.symbolic < 0 || values[static_cast<size_t>(size.symbolic)];
         });
     layout.late[i] = !known;
+    if (!known && tensor.on_device)
+      return model_error("tensor '{}' is on the device, but has no size yet", tensor.name);
     if (!known) continue;
     for (size_t d = 0; d < sizes.size(); ++d) {
       const Result<int64_t> size =
@@ -187,7 +197,8 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   for (size_t i = 0; i < tensors; ++i) {
     if (plan.tensors[i].kind != PlanTensor::Kind::temporary || first[i] == kNever) continue;
     const bool by_sub_plan = !plan.steps[static_cast<size_t>(first[i])].branches.empty();
-    if (layout.late[i] || by_sub_plan || !options.reuse_memory || plan.tensors[i].boxed()) {
+    const bool on_heap = !options.reuse_memory && !plan.tensors[i].on_device;
+    if (layout.late[i] || by_sub_plan || on_heap || plan.tensors[i].boxed()) {
       layout.offset[i] = Layout::kLate;
       if (last[i] < static_cast<int>(steps))
         layout.release[static_cast<size_t>(last[i])].push_back(static_cast<int>(i));
@@ -197,17 +208,21 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   }
   const std::vector<int> host = hosts(program, layout, last);
 
-  std::vector<Block> blocks;
+  // Host memory first, then that of the device: each has blocks of its own.
+  std::vector<Block> blocks, device_blocks;
   std::vector<int> block_of(tensors, -1);
+  const auto blocks_of = [&](bool on_device) -> std::vector<Block>& { return on_device ? device_blocks : blocks; };
   for (size_t i = 0; i < tensors; ++i) {
     if (layout.offset[i] != kInArena) continue;
+    std::vector<Block>& list = blocks_of(plan.tensors[i].on_device);
     int& block = block_of[static_cast<size_t>(host[i])];
     if (block < 0) {
-      block = static_cast<int>(blocks.size());
-      blocks.push_back({aligned_bytes(*tensor_bytes(plan.tensors[i].dtype, layout.dims[i])), first[i], last[i]});
+      block = static_cast<int>(list.size());
+      const int64_t bytes = *tensor_bytes(plan.tensors[i].dtype, layout.dims[i]);
+      list.push_back({aligned_bytes(bytes, alignment(plan.tensors[i].on_device)), first[i], last[i]});
     }
     block_of[i] = block;
-    Block& lives = blocks[static_cast<size_t>(block)];
+    Block& lives = list[static_cast<size_t>(block)];
     lives.first = std::min(lives.first, first[i]);
     lives.last = std::max(lives.last, last[i]);
   }
@@ -215,25 +230,41 @@ Result<Layout> make_layout(const Program& program, std::span<const std::vector<i
   for (size_t s = 0; s < steps; ++s) {
     const Step& step = plan.steps[s];
     if (step.kind != Step::Kind::kernel || any_late(step.inputs, layout) || any_late(step.outputs, layout)) continue;
-    layout.workspace_bytes[s] = program.step(s).kernel->workspace_bytes(
-        refs_of(step.inputs, plan, layout), refs_of(step.outputs, plan, layout), options.threads);
+    if (step.device) {
+      MJ_ASSIGN(layout.workspace_bytes[s], step.device->workspace_bytes.evaluate(layout.symbols));
+      if (layout.workspace_bytes[s] < 0 || layout.workspace_bytes[s] > kMostBytes) {
+        return model_error("a step's workspace of {} bytes", layout.workspace_bytes[s]);
+      }
+    } else {
+      layout.workspace_bytes[s] = program.step(s).kernel->workspace_bytes(
+          refs_of(step.inputs, plan, layout), refs_of(step.outputs, plan, layout), options.threads);
+    }
     if (layout.workspace_bytes[s] == 0) continue;
-    workspaces.emplace_back(s, static_cast<int>(blocks.size()));
-    blocks.push_back({aligned_bytes(layout.workspace_bytes[s]), static_cast<int>(s), static_cast<int>(s)});
+    std::vector<Block>& list = blocks_of(step.device.has_value());
+    workspaces.emplace_back(s, static_cast<int>(list.size()));
+    const int64_t bytes = aligned_bytes(layout.workspace_bytes[s], alignment(step.device.has_value()));
+    list.push_back({bytes, static_cast<int>(s), static_cast<int>(s)});
   }
-  int64_t sum = 0;
-  for (const Block& block : blocks) {
-    if (__builtin_add_overflow(sum, block.bytes, &sum) || sum > int64_t{1} << 60) {
-      return model_error("these inputs need more memory than any machine has");
+  for (const std::vector<Block>* list : {&blocks, &device_blocks}) {
+    int64_t sum = 0;
+    for (const Block& block : *list) {
+      if (__builtin_add_overflow(sum, block.bytes, &sum) || sum > int64_t{1} << 60) {
+        return model_error("these inputs need more memory than any machine has");
+      }
     }
   }
   layout.largest_live_bytes = largest_live(blocks, steps + 1);
   layout.arena_bytes = place(blocks, layout.largest_live_bytes);
-  const auto offset = [&](int block) { return blocks[static_cast<size_t>(block)].offset; };
+  layout.device_arena_bytes = place(device_blocks, largest_live(device_blocks, steps + 1));
+  const auto offset = [&](bool on_device, int block) {
+    return blocks_of(on_device)[static_cast<size_t>(block)].offset;
+  };
   for (size_t i = 0; i < tensors; ++i) {
-    if (block_of[i] >= 0) layout.offset[i] = offset(block_of[i]);
+    if (block_of[i] >= 0) layout.offset[i] = offset(plan.tensors[i].on_device, block_of[i]);
   }
-  for (const auto& [step, block] : workspaces) layout.workspace_offset[step] = offset(block);
+  for (const auto& [step, block] : workspaces) {
+    layout.workspace_offset[step] = offset(plan.steps[step].device.has_value(), block);
+  }
   if (options.memory_limit && layout.arena_bytes > options.memory_limit) {
     return error(ErrorCode::environment, "these shapes need {} bytes of memory, the limit is {}", layout.arena_bytes,
                  options.memory_limit);

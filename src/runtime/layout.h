@@ -18,12 +18,13 @@ struct Layout {
   Bindings symbols;                        // that the inputs bind
   std::vector<std::vector<int64_t>> dims;  // of each tensor; meaningless while late
   std::vector<bool> late;                  // dims known only when its step has run; sequences and optionals always
-  std::vector<int64_t> offset;             // of each root tensor in the arena, or kLate, kElsewhere, kOutput
+  std::vector<int64_t> offset;             // of each root tensor in its arena, or kLate, kElsewhere, kOutput
   std::vector<std::vector<int>> release;   // heap tensors that nobody needs after a step
   std::vector<int64_t> workspace_offset;   // of each step
   std::vector<int64_t> workspace_bytes;
   int64_t arena_bytes = 0;
   int64_t largest_live_bytes = 0;  // the lower bound: what is alive at the worst step
+  int64_t device_arena_bytes = 0;  // of a second arena, in the memory of the GPU, where tensors on it lie
 };
 
 struct LayoutOptions {

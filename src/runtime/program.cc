@@ -98,10 +98,15 @@ Result<std::shared_ptr<const Program>> Program::make(std::shared_ptr<const Plan>
   }
   program->alike_ = alike_steps(*plan);
   program->collect_sizes(*plan);
-  program->batch_ = find_batch(*plan);
+  if (!uses_device(*plan)) program->batch_ = find_batch(*plan);
+  if (uses_device(*plan)) {
+    if (!options.device) return error(ErrorCode::environment, "the engine needs a GPU, there is none here");
+    MJ_ASSIGN(program->device_, DeviceProgram::make(*plan, options.device));
+  }
   for (const Step& step : plan->steps) {
     ProgramStep made;
-    if (step.kind == Step::Kind::kernel) {
+    if (step.device) made.row = step.choice.row;
+    if (step.kind == Step::Kind::kernel && !step.device) {
       const std::string missing = missing_library(step, options);
       const Way way = missing.empty() ? Way{step.choice.row, step.choice.version, step.choice.config, step.packed}
                                       : Way{step.alternative->row, step.alternative->version, step.alternative->config,

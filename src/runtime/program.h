@@ -13,11 +13,12 @@
 #include "engine/format/plan.h"
 #include "kernels/kernel.h"
 #include "runtime/batch.h"
+#include "runtime/device_program.h"
 
 namespace mj {
 
 struct ProgramStep {
-  std::unique_ptr<Kernel> kernel;                              // of a kernel step
+  std::unique_ptr<Kernel> kernel;                              // of a kernel step on the host
   std::string_view row;                                        // that made it: the choice's or the alternative's
   std::vector<std::shared_ptr<const class Program>> branches;  // of a branch step
 };
@@ -33,6 +34,7 @@ std::string to_string(const Fallback& fallback);
 struct ProgramOptions {
   bool libraries = true;                                              // false: every alternative, without notice
   std::function<void(std::span<const std::byte>)> release = nullptr;  // as in MakeArgs; outlives the program
+  std::shared_ptr<const CudaDevice> device = nullptr;                 // for steps that run there
 };
 
 class Program {
@@ -47,6 +49,7 @@ class Program {
   const ProgramStep& step(size_t i) const { return steps_[i]; }
   // Branches included; in the order of their first steps.
   const std::vector<Fallback>& fallbacks() const { return fallbacks_; }
+  const DeviceProgram* device() const { return device_.get(); }  // null: all of it runs on the host
   // The tensor whose memory `tensor` lives in, through all aliases.
   int root(int tensor) const { return roots_[static_cast<size_t>(tensor)]; }
   // As alike_steps() says.
@@ -78,6 +81,7 @@ class Program {
   std::vector<std::vector<Size>> sizes_;
   std::vector<SymbolicDim> symbolic_;
   std::optional<Batch> batch_;
+  std::unique_ptr<const DeviceProgram> device_;
   std::vector<Fallback> fallbacks_;
 };
 

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "engine/format/plan_verify.h"
+#include "ops/data_movement.h"
 #include "runtime/loop.h"
 
 namespace mj {
@@ -97,6 +98,18 @@ Result<void> Session::reserve(int64_t bytes) {
   return {};
 }
 
+Result<void> Session::reserve_on_device(int64_t bytes) {
+  if (!program_->device()) return {};
+  const std::shared_ptr<const CudaDevice>& device = program_->device()->device();
+  if (!stream_) {
+    MJ_ASSIGN(stream_, CudaStream::create(device));
+  }
+  if (bytes <= device_arena_.bytes()) return {};
+  device_arena_ = {};
+  MJ_ASSIGN(device_arena_, CudaBuffer::allocate(device, bytes));
+  return {};
+}
+
 Result<const Schedule*> Session::schedule_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer,
                                               bool rows_may) {
   for (auto it = schedules_.begin(); it != schedules_.end(); ++it) {
@@ -107,7 +120,7 @@ Result<const Schedule*> Session::schedule_for(std::span<const std::vector<int64_
     }
   }
   MJ_ASSIGN(Schedule schedule, make_schedule(*program_, input_dims, outer, options_.layout, rows_may));
-  schedules_.push_front({{input_dims.begin(), input_dims.end()}, outer, rows_may, std::move(schedule)});
+  schedules_.push_front({{input_dims.begin(), input_dims.end()}, outer, rows_may, std::move(schedule), {}, {}});
   if (schedules_.size() > options_.cached_schedules) schedules_.pop_back();
   return &schedules_.front().schedule;
 }
@@ -123,6 +136,10 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
   MJ_ASSIGN(const Schedule* schedule, schedule_for(input_dims, outer, !options.observer));
   MJ_TRY(reserve(schedule->arena_bytes));
   outputs.resize(plan.outputs.size());
+  MJ_TRY(reserve_on_device(schedule->rest ? schedule->rest->device_arena_bytes : 0));
+  if (program_->device() && program_->device()->all_of_it() && !options.observer) {
+    return run_graph(schedules_.front(), inputs, outputs, options);
+  }
   if (schedule->alone > 0) return run_rows(*schedule, inputs, outputs, options);
   return execute(*schedule->rest, static_cast<std::byte*>(arena_), pool_, inputs, outputs, options);
 }
@@ -207,13 +224,15 @@ Result<void> Session::execute(const Layout& layout, std::byte* arena, ThreadPool
       continue;
     }
     if (origin.kind == PlanTensor::Kind::constant) {
-      ref.data = const_cast<void*>(origin.constant.raw());
+      ref.data =
+          origin.on_device ? program_->device()->address(origin.constant) : const_cast<void*>(origin.constant.raw());
     } else if (origin.kind == PlanTensor::Kind::input) {
       ref.data = frame.refs[root].data;
     } else if (layout.offset[root] == Layout::kOutput) {
       ref.data = buffers[root];
     } else if (layout.offset[root] >= 0) {
-      ref.data = arena + layout.offset[root];
+      auto* const base = origin.on_device ? static_cast<std::byte*>(device_arena_.data()) : arena;
+      ref.data = base + layout.offset[root];
     } else {
       continue;  // on the heap, once its step has run
     }
@@ -252,7 +271,7 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
   const auto start = Clock::now();
   switch (step.kind) {
     case Step::Kind::kernel: {
-      Result<void> done = run_kernel(index, frame);
+      Result<void> done = step.device ? run_on_device(index, frame) : run_kernel(index, frame);
       if (!done.ok()) return step.origin.empty() ? done.error() : done.error().in(step.origin[0]);
       break;
     }
@@ -264,20 +283,9 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
       if (!done.ok()) return step.origin.empty() ? done.error() : done.error().in(step.origin[0]);
       break;
     }
-    case Step::Kind::copy: {
-      MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
-      MJ_ASSIGN(const std::optional<TensorRef> to, output(step.outputs[0], frame));
-      if (from.value) {
-        place_on_heap(static_cast<size_t>(step.outputs[0]), *from.value, frame);
-        break;
-      }
-      CHECK(to, "a copy's output is sized before it runs");
-      if (to->size() != from.size()) return model_error("a copy of {} elements to {}", from.size(), to->size());
-      if (to->size()) {
-        std::memcpy(to->data, from.data, static_cast<size_t>(to->size() * storage_bytes(to->dtype)));
-      }
+    case Step::Kind::copy:
+      MJ_TRY(run_copy(step, frame));
       break;
-    }
     case Step::Kind::check: {
       MJ_ASSIGN(const int64_t left, step.left.evaluate(frame.symbols));
       MJ_ASSIGN(const int64_t right, step.right.evaluate(frame.symbols));
@@ -285,12 +293,127 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
       break;
     }
   }
-  if (options.observer) {
-    std::vector<TensorRef> outputs;
-    for (int id : step.outputs) outputs.push_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
-    options.observer(index, seconds_since(start), outputs);
+  if (!options.observer) return {};
+  if (program_->device()) MJ_TRY(stream_.synchronize());
+  return observe(index, seconds_since(start), frame, options);
+}
+
+Result<void> Session::run_copy(const Step& step, Frame& frame) {
+  MJ_ASSIGN(const TensorRef from, input(step.inputs[0], frame));
+  MJ_ASSIGN(const std::optional<TensorRef> to, output(step.outputs[0], frame));
+  if (from.value) {
+    place_on_heap(static_cast<size_t>(step.outputs[0]), *from.value, frame);
+    return {};
+  }
+  CHECK(to, "a copy's output is sized before it runs");
+  if (to->size() != from.size()) return model_error("a copy of {} elements to {}", from.size(), to->size());
+  const int64_t bytes = to->size() * storage_bytes(to->dtype);
+  const auto on_device = [&](int id) { return program_->plan().tensors[static_cast<size_t>(id)].on_device; };
+  const bool leaves = on_device(step.inputs[0]), arrives = on_device(step.outputs[0]);
+  if (bytes == 0) return {};
+  if (leaves && arrives) return stream_.copy_within(to->data, from.data, bytes);
+  if (arrives) return stream_.copy_in(to->data, from.data, bytes);
+  if (leaves) {
+    MJ_TRY(stream_.copy_out(to->data, from.data, bytes));
+    return capturing_ ? Result<void>() : stream_.synchronize();
+  }
+  std::memcpy(to->data, from.data, static_cast<size_t>(bytes));
+  return {};
+}
+
+// What lies on the device is shown as a copy.
+Result<void> Session::observe(size_t index, double seconds, Frame& frame, const RunOptions& options) {
+  const Plan& plan = program_->plan();
+  std::vector<TensorRef> outputs;
+  std::vector<Tensor> copies;
+  for (int id : plan.steps[index].outputs) {
+    TensorRef& ref = outputs.emplace_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
+    if (id == kNoTensor || !plan.tensors[static_cast<size_t>(id)].on_device) continue;
+    Tensor& copy = copies.emplace_back(Tensor::unset(ref.dtype, dims_of(ref)));
+    if (copy.bytes()) MJ_TRY(stream_.copy_out(copy.mutable_raw(), ref.data, copy.bytes()));
+    ref.data = copy.mutable_raw();
+  }
+  if (!copies.empty()) MJ_TRY(stream_.synchronize());
+  options.observer(index, seconds, outputs);
+  return {};
+}
+
+// The pieces of one block of host memory that stand for inputs and outputs, one after the other.
+struct Session::Staged {
+  std::vector<Tensor> inputs;
+  std::vector<Destination> outputs;
+  int64_t bytes = 0;
+};
+
+Session::Staged Session::staged(const Layout& layout, std::span<const Tensor> inputs, void* memory) const {
+  const Plan& plan = program_->plan();
+  Staged staged;
+  auto* const base = static_cast<std::byte*>(memory);
+  const auto next = [&](int64_t bytes) {
+    std::byte* const place = base ? base + staged.bytes : nullptr;
+    staged.bytes += aligned_bytes(bytes);
+    return place;
+  };
+  for (const Tensor& input : inputs) {
+    staged.inputs.push_back(Tensor::view(input.dtype(), input.dims(), next(input.bytes()), nullptr));
+  }
+  for (int id : plan.outputs) {
+    const auto at = static_cast<size_t>(id);
+    const int64_t bytes = product(layout.dims[at]) * storage_bytes(plan.tensors[at].dtype);
+    staged.outputs.push_back({next(bytes), bytes});
+  }
+  return staged;
+}
+
+Result<void> Session::capture(CachedSchedule& cached, std::span<const Tensor> inputs) {
+  const Layout& layout = *cached.schedule.rest;
+  cached.graph = {};
+  MJ_ASSIGN(cached.staging, CudaPinned::allocate(program_->device()->device(), staged(layout, inputs, nullptr).bytes));
+  const Staged staged = this->staged(layout, inputs, cached.staging.data());
+  RunOptions inner;
+  inner.destinations = staged.outputs;
+  std::vector<Tensor> views(staged.outputs.size());
+  capturing_ = true;
+  Result<CudaGraph> graph = stream_.capture(
+      [&] { return execute(layout, static_cast<std::byte*>(arena_), pool_, staged.inputs, views, inner); });
+  capturing_ = false;
+  MJ_ASSIGN(cached.graph, std::move(graph));
+  cached.arena = device_arena_.data();
+  return {};
+}
+
+Result<void> Session::run_graph(CachedSchedule& cached, std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
+                                const RunOptions& options) {
+  const Plan& plan = program_->plan();
+  if (options.cancelled && options.cancelled->load(std::memory_order_relaxed)) {
+    return model_error("the run was cancelled before its first step");
+  }
+  if (!cached.graph || cached.arena != device_arena_.data()) MJ_TRY(capture(cached, inputs));
+  const Layout& layout = *cached.schedule.rest;
+  const Staged staged = this->staged(layout, inputs, cached.staging.data());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].bytes() == 0) continue;
+    std::memcpy(const_cast<void*>(staged.inputs[i].raw()), inputs[i].raw(), static_cast<size_t>(inputs[i].bytes()));
+  }
+  MJ_TRY(cached.graph.launch(stream_));
+  MJ_TRY(stream_.synchronize());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto at = static_cast<size_t>(plan.outputs[i]);
+    MJ_ASSIGN(void* data, prepare(destination(options, i), plan.tensors[at], layout.dims[at], outputs[i]));
+    if (outputs[i].bytes()) std::memcpy(data, staged.outputs[i].data, static_cast<size_t>(outputs[i].bytes()));
   }
   return {};
+}
+
+Result<void> Session::run_on_device(size_t index, Frame& frame) {
+  const Step& step = program_->plan().steps[index];
+  std::vector<TensorRef> inputs, outputs;
+  for (int id : step.inputs) {
+    MJ_ASSIGN(inputs.emplace_back(), input(id, frame));
+  }
+  for (int id : step.outputs) outputs.push_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
+  auto* const workspace = static_cast<std::byte*>(device_arena_.data()) + frame.layout.workspace_offset[index];
+  return program_->device()->launch(index, stream_, inputs, outputs, frame.symbols, workspace);
 }
 
 // Where a tensor lies that an earlier step made.

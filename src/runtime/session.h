@@ -63,6 +63,7 @@ class Session {
                    const Bindings& outer = {});
 
   int64_t arena_bytes() const { return arena_bytes_; }
+  int64_t device_arena_bytes() const { return device_arena_.bytes(); }
   // The schedule for these shapes, planned now if new.
   Result<const Schedule*> schedule_for(std::span<const std::vector<int64_t>> input_dims, const Bindings& outer,
                                        bool rows_may = true);
@@ -73,10 +74,16 @@ class Session {
     Bindings outer;
     bool rows_may;
     Schedule schedule;
+    // Of a program that is all on the device, once run: the same again as one graph, from and to this host memory.
+    CudaGraph graph;
+    CudaPinned staging;
+    const void* arena = nullptr;  // that the graph works in
   };
   struct Frame;
+  struct Staged;
 
   Result<void> reserve(int64_t bytes);
+  Result<void> reserve_on_device(int64_t bytes);
   Result<void> run_rows(const Schedule& schedule, std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
                         const RunOptions& options);
   // In this memory. Several threads may each run a layout without branches and loops.
@@ -84,6 +91,13 @@ class Session {
                        std::vector<Tensor>& outputs, const RunOptions& options);
   Result<void> run_step(size_t index, Frame& frame, const RunOptions& options);
   Result<void> run_kernel(size_t index, Frame& frame);
+  Result<void> run_on_device(size_t index, Frame& frame);
+  Result<void> run_graph(CachedSchedule& cached, std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
+                         const RunOptions& options);
+  Staged staged(const Layout& layout, std::span<const Tensor> inputs, void* memory) const;
+  Result<void> capture(CachedSchedule& cached, std::span<const Tensor> inputs);
+  Result<void> run_copy(const Step& step, Frame& frame);
+  Result<void> observe(size_t index, double seconds, Frame& frame, const RunOptions& options);
   Result<void> run_branch(size_t index, Frame& frame, const RunOptions& options);
   Result<void> run_loop_step(size_t index, Frame& frame, const RunOptions& options);
   Result<void> store_late(const Step& step, std::vector<Tensor> results, Frame& frame);
@@ -100,6 +114,9 @@ class Session {
   std::vector<std::unique_ptr<ThreadPool>> alone_;  // of one thread each, for those that take rows
   void* arena_ = nullptr;
   int64_t arena_bytes_ = 0;
+  CudaBuffer device_arena_;
+  CudaStream stream_;                                            // of a program with steps on a device
+  bool capturing_ = false;                                       // what is put on the stream is recorded, not done
   std::vector<std::vector<std::unique_ptr<Session>>> branches_;  // by step, then branch; made when first taken
 };
 

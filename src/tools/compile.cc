@@ -90,6 +90,21 @@ nlohmann::ordered_json report_json(const CompileArgs& args, const Compiled& comp
           {"passes", passes}};
 }
 
+GpuTarget gpu_target(const CudaFacts& facts) {
+  GpuTarget gpu;
+  gpu.sm = facts.sm;
+  gpu.multiprocessors = facts.multiprocessors;
+  gpu.clock_hz = 1e3 * static_cast<double>(facts.clock_khz);
+  gpu.memory_bytes = facts.memory_bytes;
+  gpu.l2_bytes = facts.l2_bytes;
+  gpu.shared_bytes = facts.shared_bytes_per_block_optin;
+  // Two transfers a clock; nine tenths of that is what a copy reaches.
+  const double peak =
+      2e3 * static_cast<double>(facts.memory_clock_khz) * static_cast<double>(facts.memory_bus_bits) / 8;
+  if (peak > 0) gpu.bytes_per_second = 0.9 * peak;
+  return gpu;
+}
+
 }  // namespace
 
 Result<int> run_compile(const CompileArgs& args) {
@@ -105,6 +120,13 @@ Result<int> run_compile(const CompileArgs& args) {
   here.avx512_bf16 = cpu::missing(cpu::Bf16Unit::avx512_bf16).empty();
   here.amx_bf16 = cpu::missing(cpu::Bf16Unit::amx_bf16).empty();
   CompileOptions options;
+  if (args.target.starts_with("cuda") || args.target.starts_with("sm_")) {
+    Result<std::shared_ptr<const CudaDevice>> device = CudaDevice::first();
+    if (!device.ok() && args.target == "cuda") {
+      return device.error().in("--target cuda (name an architecture to compile without a GPU: cuda-sm90)");
+    }
+    if (device.ok()) options.device = *device, here.gpu = gpu_target(options.device->facts());
+  }
   MJ_ASSIGN(options.target, parse_target(args.target, here));
   if (!can_run(options.target.isa)) {
     return error(
@@ -113,7 +135,8 @@ Result<int> run_compile(const CompileArgs& args) {
         "a machine, or for less",
         options.target.name(), name(here.isa));
   }
-  options.target_is_here = options.target.isa <= here.isa && !args.estimate;
+  const bool gpu_is_here = !options.target.gpu || options.target.gpu == here.gpu;
+  options.target_is_here = options.target.isa <= here.isa && gpu_is_here && !args.estimate;
   // Of another machine's library, and of what more it has, nothing is known.
   if (options.target.isa > here.isa) {
     options.target.onednn.clear();

@@ -6,6 +6,8 @@
 #include "base/isa.h"
 #include "base/knobs.h"
 #include "base/machine.h"
+#include "device/cuda/device.h"
+#include "device/cuda/nvrtc.h"
 #include "energy/meter.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/onednn/run_module.h"
@@ -38,6 +40,22 @@ Finding bf16_units() {
   return {"bf16", absent.empty() ? found : fmt::format("{}; {}", found, absent), ""};
 }
 
+Finding gpu() {
+  const Result<std::shared_ptr<const CudaDevice>> device = CudaDevice::first();
+  if (!device.ok()) return {"GPU", device.error().message, ""};
+  const CudaFacts& facts = (*device)->facts();
+  return {"GPU",
+          fmt::format("{}, sm_{}, {} GiB, driver for CUDA {}.{}", facts.name, facts.sm, facts.memory_bytes >> 30,
+                      facts.driver_version / 1000, facts.driver_version % 1000 / 10),
+          ""};
+}
+
+Finding gpu_compiler() {
+  const std::string version = nvrtc_version();
+  if (!version.empty()) return {"NVRTC", version, ""};
+  return {"NVRTC", "not found: no engines for GPUs can be compiled here", "pip install nvidia-cuda-nvrtc"};
+}
+
 std::vector<Finding> findings() {
   std::vector<Finding> all = {{"CPU", cpu_model(), ""},
                               {"instruction set", std::string(name(detect_isa())), ""},
@@ -50,6 +68,8 @@ std::vector<Finding> findings() {
                    domain.readable ? "" : "sudo chmod a+r " + domain.path});
   }
   all.push_back(onednn_module());
+  all.push_back(gpu());
+  all.push_back(gpu_compiler());
   return all;
 }
 

@@ -19,12 +19,12 @@ using Json = nlohmann::ordered_json;
 Json list_rows(const Common& common) {
   Json rows = Json::array();
   for (const SelectRow* row : all_select_rows()) {
-    const RunRow* run = find_run_row(row->name);
-    const std::string missing = run->missing ? run->missing() : "";
-    say(common, fmt::format("{:<12} {:<28} version {}  needs {}{}", row->family, row->name, row->version,
-                            name(run->needs), missing.empty() ? "" : "  not here: " + missing));
-    rows.push_back(
-        {{"family", row->family}, {"row", row->name}, {"version", row->version}, {"needs", name(run->needs)}});
+    const RunRow* run = find_run_row(row->name);  // null: a row for GPUs
+    const std::string needs = run ? std::string(name(run->needs)) : "a GPU";
+    const std::string missing = run && run->missing ? run->missing() : "";
+    say(common, fmt::format("{:<12} {:<28} version {}  needs {}{}", row->family, row->name, row->version, needs,
+                            missing.empty() ? "" : "  not here: " + missing));
+    rows.push_back({{"family", row->family}, {"row", row->name}, {"version", row->version}, {"needs", needs}});
     if (!row->alternative.empty()) rows.back()["alternative"] = row->alternative;
     if (!missing.empty()) rows.back()["missing"] = missing;
   }

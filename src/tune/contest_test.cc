@@ -16,7 +16,7 @@ Problem relu(Shape shape) {
 }
 
 const SelectRow& row_named(const Problem& problem, std::string_view name) {
-  for (const SelectRow* row : rows_for(problem))
+  for (const SelectRow* row : rows_for(problem, {}))
     if (row->name == name) return *row;
   CHECK(false, "no row '{}'", name);
 }

@@ -2,8 +2,10 @@
 #include "tune/tuner.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/clock.h"
+#include "device/cuda/nvrtc.h"
 #include "tune/contest.h"
 
 namespace mj {
@@ -102,7 +104,7 @@ std::string Tuner::key(const Problem& problem) const {
     }
   }
   std::string rows;
-  for (const SelectRow* row : rows_for(problem))
+  for (const SelectRow* row : rows_for(problem, options_.target))
     rows += fmt::format("{}{}/{}", rows.empty() ? "" : " ", row->name, row->version);
   std::string units;
   if (problem.products) {
@@ -116,7 +118,7 @@ std::string Tuner::key(const Problem& problem) const {
 std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& choice) const {
   std::vector<Option> found;
   Forced forced = forced_for(options_.forced, family(problem));
-  const std::vector<const SelectRow*> rows = rows_for(problem);
+  const std::vector<const SelectRow*> rows = rows_for(problem, options_.target);
   // Rows of a precision that the problem does not allow force nothing.
   const auto names = [](const std::vector<const SelectRow*>& among, std::string_view word) {
     return std::any_of(among.begin(), among.end(), [&](const SelectRow* row) { return row->name == word; });
@@ -140,6 +142,9 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
     }
     for (std::string& config : row->configs(problem, options_.target)) found.push_back({row, std::move(config)});
   }
+  // What a GPU can do stays there: rows of the host would wait for copies, which nothing here knows of.
+  const auto on_gpu = [](const Option& option) { return option.row->generate != nullptr; };
+  if (std::any_of(found.begin(), found.end(), on_gpu)) std::erase_if(found, std::not_fn(on_gpu));
   return found;
 }
 
@@ -168,10 +173,25 @@ Alternative Tuner::alternative_of(const SelectRow& row, const Problem& problem, 
   CHECK(false, "'{}' has no alternative '{}'", row.name, row.alternative);
 }
 
+Result<DeviceCode> Tuner::device_code(const SelectRow& row, const Problem& problem, std::string_view config) {
+  const Generated generated = row.generate(problem, options_.target, config);
+  Tensor& code = code_[generated.source];
+  if (!code.present()) {
+    const std::string source = std::string(kernel_prelude()) + generated.source;
+    const int sm = options_.target.gpu->sm;
+    const std::string name = generated.launches.empty() ? std::string(row.name) : generated.launches[0].function;
+    MJ_ASSIGN(const std::vector<std::byte> bytes, options_.compile_code ? options_.compile_code(source, sm, name)
+                                                                        : compile_cuda(source, {sm, false}, name));
+    code = Tensor::of<uint8_t>({static_cast<int64_t>(bytes.size())},
+                               {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  }
+  return DeviceCode{code, generated.launches, generated.workspace_bytes, generated.in_place};
+}
+
 Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> constants) {
   const auto start = Clock::now();
   Problem problem = asked;
-  const std::vector<const SelectRow*> offered = rows_for(problem);
+  const std::vector<const SelectRow*> offered = rows_for(problem, options_.target);
   if (std::none_of(offered.begin(), offered.end(), [](const SelectRow* row) { return row->products.has_value(); })) {
     problem.products.reset();
   }
@@ -180,7 +200,7 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
   const SelectRow* row = nullptr;
   if (std::optional<Choice> cached = cache_.find(key)) {
     // A cache is a file that anyone may have edited: only what the row itself offers is believed.
-    for (const SelectRow* candidate : rows_for(problem)) {
+    for (const SelectRow* candidate : rows_for(problem, options_.target)) {
       if (candidate->name != cached->row || candidate->version != cached->version) continue;
       if (candidate->refuses(problem, options_.target)) continue;
       const std::vector<std::string> configs = candidate->configs(problem, options_.target);
@@ -199,18 +219,21 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
     const bool has_fallback = found.size() > 1 && found.back().row->family == "any";
     const std::span<const Option> contestants(found.data(), found.size() - (has_fallback ? 1 : 0));
     bool decided = true;  // nothing left that a later build could measure
-    if (contestants.size() > 1) {
+    const bool on_gpu = found[0].row->generate != nullptr;
+    if (contestants.size() > 1 && on_gpu) {
+      decided = false;  // by estimate
+    } else if (contestants.size() > 1) {
       decided = options_.measure && seconds_ + seconds_since(start) < options_.seconds_in_all;
       if (decided) {
         MJ_ASSIGN(const std::optional<std::vector<double>> seconds, measure(problem, contestants, constants));
         for (size_t i = 0; seconds && i < seconds->size(); ++i) choice.candidates[i].seconds = (*seconds)[i];
       }
     }
-    rank(choice.candidates, rows_for(problem));
+    rank(choice.candidates, rows_for(problem, options_.target));
     const Candidate& best = choice.candidates[0];
     choice.row = best.row;
     choice.config = best.config;
-    for (const SelectRow* candidate : rows_for(problem)) {
+    for (const SelectRow* candidate : rows_for(problem, options_.target)) {
       if (candidate->name == best.row) row = candidate;
     }
     choice.version = row->version;
@@ -219,6 +242,9 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
   }
   MJ_ASSIGN(chosen.packed, row->pack(problem, options_.target, chosen.choice.config, constants));
   chosen.products = row->products;
+  if (row->generate) {
+    MJ_ASSIGN(chosen.device, device_code(*row, problem, chosen.choice.config));
+  }
   if (!row->alternative.empty()) chosen.alternative = alternative_of(*row, problem, chosen.packed);
   seconds_ += seconds_since(start);
   return chosen;

@@ -2,8 +2,11 @@
 // Tuner: problem → candidates (refusals recorded) → estimate → measure → choose.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
@@ -21,6 +24,9 @@ struct TuneOptions {
   // MJ_TACTIC, words between commas: "family:row" forces (several of a family: one of them), "-word" leaves out rows
   // with that word in their name.
   std::string forced;
+  // CUDA C++ to code for target.gpu; `name` is the kernel's. Null: by NVRTC.
+  std::function<Result<std::vector<std::byte>>(const std::string& source, int sm, const std::string& name)>
+      compile_code;
 };
 
 // An error that names the word of `forced` which no row answers to.
@@ -32,11 +38,13 @@ class Tuner {
   Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool);
 
   // problem.products says what rows may round to, whether or not the problem has any.
+  // With target.gpu a row for GPUs where one takes the problem.
   Result<Chosen> choose(const Problem& problem, std::span<const Tensor> constants);
 
   double seconds() const { return seconds_; }
   int measured() const { return measured_; }
   int cache_hits() const { return cache_hits_; }
+  int compiled() const { return static_cast<int>(code_.size()); }  // different kernels
 
  private:
   struct Option {
@@ -45,6 +53,7 @@ class Tuner {
   };
   std::string key(const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
+  Result<DeviceCode> device_code(const SelectRow& row, const Problem& problem, std::string_view config);
   Alternative alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const;
   // Seconds of each option; nothing where the sizes to tune at do not fit together.
   Result<std::optional<std::vector<double>>> measure(const Problem& problem, std::span<const Option> options,
@@ -55,6 +64,7 @@ class Tuner {
   ThreadPool& pool_;
   double seconds_ = 0;
   int measured_ = 0, cache_hits_ = 0;
+  std::map<std::string, Tensor> code_;  // by source
 };
 
 }  // namespace mj

@@ -74,7 +74,7 @@ TEST_F(TunerTest, TheFirstCandidateIsTheChoiceAndNoneOfTheOthersIsClearlyFaster)
 TEST_F(TunerTest, EveryRowOfTheFamilyIsACandidateOrRefused) {
   Gemm g = gemm();
   const Choice choice = choose(fast(), g.problem, g.constants).choice;
-  for (const SelectRow* row : rows_for(g.problem)) {
+  for (const SelectRow* row : rows_for(g.problem, {})) {
     auto named = [&](const auto& list) {
       return std::any_of(list.begin(), list.end(), [&](const auto& one) { return one.row == row->name; });
     };

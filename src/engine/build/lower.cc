@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "engine/build/place.h"
 #include "ops/loop.h"
 
 namespace mj {
@@ -16,8 +17,8 @@ constexpr std::array<std::string_view, 5> kAliases = {"reshape", "reshape_to", "
 class Lowering {
  public:
   // `bound`: symbols that have a value before the graph runs, besides those of its inputs.
-  Lowering(const Graph& graph, const Chooser& choose, std::set<std::string> bound)
-      : graph_(graph), choose_(choose), bound_(std::move(bound)) {
+  Lowering(const Graph& graph, const Chooser& choose, const Chooser& choose_on_host, std::set<std::string> bound)
+      : graph_(graph), choose_(choose), choose_on_host_(choose_on_host), bound_(std::move(bound)) {
     plan_.name = graph.name;
   }
 
@@ -26,6 +27,7 @@ class Lowering {
       plan_.inputs.push_back(add(id, PlanTensor::Kind::input));
       bind_symbols(graph_.type(id));
     }
+    given_ = bound_;
     for (NodeId id : graph_.order()) MJ_TRY(lower_node(graph_.node(id)));
     for (ValueId id : graph_.outputs) plan_.outputs.push_back(tensor(id));
     return std::move(plan_);
@@ -69,12 +71,18 @@ class Lowering {
   }
 
   // Are its dims known by now, when running has come so far?
-  bool sized(const Type& type) const {
+  bool sized(const Type& type) const { return sized(type, bound_); }
+  static bool sized(const Type& type, const std::set<std::string>& bound) {
     if (!type.shape) return false;
     return std::all_of(type.shape->begin(), type.shape->end(), [&](const Dim& dim) {
       const std::set<std::string> symbols = dim.symbols();
-      return std::includes(bound_.begin(), bound_.end(), symbols.begin(), symbols.end());
+      return std::includes(bound.begin(), bound.end(), symbols.begin(), symbols.end());
     });
+  }
+  // Known before anything runs?
+  bool sized_ahead(const std::vector<ValueId>& ids) const {
+    return std::all_of(ids.begin(), ids.end(),
+                       [&](ValueId id) { return id == kAbsent || sized(graph_.type(id), given_); });
   }
 
   Result<void> lower_node(const Node& node) {
@@ -89,7 +97,7 @@ class Lowering {
       step.kind = loop ? Step::Kind::loop : Step::Kind::branch;
       step.carried = loop ? static_cast<int>(loop->carried) : 0;
       for (const Graph& region : node.regions) {
-        MJ_ASSIGN(Plan branch, Lowering(region, choose_, bound_).run());
+        MJ_ASSIGN(Plan branch, Lowering(region, choose_on_host_, choose_on_host_, bound_).run());
         step.branches.push_back(std::make_shared<const Plan>(std::move(branch)));
       }
       for (ValueId id : node.inputs) step.inputs.push_back(tensor(id));
@@ -113,12 +121,14 @@ class Lowering {
     // Only the reference makes outputs whose size it finds out itself.
     const bool all_sized =
         std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) { return sized(graph_.type(id)); });
-    Result<Chosen> chosen = all_sized ? choose_(step.problem, constants) : choose_reference(step.problem, constants);
+    const Chooser& choose = sized_ahead(node.inputs) && sized_ahead(node.outputs) ? choose_ : choose_on_host_;
+    Result<Chosen> chosen = all_sized ? choose(step.problem, constants) : choose_reference(step.problem, constants);
     if (!chosen.ok()) return node.origin.empty() ? chosen.error() : chosen.error().in(node.origin[0]);
     step.choice = std::move(chosen->choice);
     step.problem.products = chosen->products;
     step.packed = std::move(chosen->packed.tensors);
     step.alternative = std::move(chosen->alternative);
+    step.device = std::move(chosen->device);
     const std::vector<int>& consumed = chosen->packed.consumed;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const bool packed = std::find(consumed.begin(), consumed.end(), static_cast<int>(i)) != consumed.end();
@@ -128,10 +138,10 @@ class Lowering {
   }
 
   const Graph& graph_;
-  const Chooser& choose_;
+  const Chooser &choose_, &choose_on_host_;
   Plan plan_;
   std::unordered_map<ValueId, int> tensors_;
-  std::set<std::string> bound_;
+  std::set<std::string> bound_, given_;  // by now, and before the first node
 };
 
 Operand operand_of(const Graph& graph, ValueId id) {
@@ -154,7 +164,10 @@ Problem problem_of(const Graph& graph, const Node& node) {
   return problem;
 }
 
-Result<Plan> lower(const Graph& graph, const Chooser& choose) { return Lowering(graph, choose, {}).run(); }
+Result<Plan> lower(const Graph& graph, const Chooser& choose, const Chooser& choose_on_host) {
+  MJ_ASSIGN(Plan plan, Lowering(graph, choose, choose_on_host ? choose_on_host : choose, {}).run());
+  return with_copies(std::move(plan));
+}
 
 Result<Chosen> choose_reference(const Problem&, std::span<const Tensor>) {
   Chosen chosen;

@@ -16,14 +16,15 @@ bool identical_lists(const std::vector<Tensor>& a, const std::vector<Tensor>& b)
 
 bool PlanTensor::operator==(const PlanTensor& other) const {
   return name == other.name && kind == other.kind && dtype == other.dtype && shape == other.shape &&
-         form == other.form && alias_of == other.alias_of && identical(constant, other.constant);
+         form == other.form && alias_of == other.alias_of && on_device == other.on_device &&
+         identical(constant, other.constant);
 }
 
 bool Step::operator==(const Step& other) const {
   const auto same_plan = [](const auto& a, const auto& b) { return *a == *b; };
   return kind == other.kind && inputs == other.inputs && outputs == other.outputs && origin == other.origin &&
          problem == other.problem && choice == other.choice && identical_lists(packed, other.packed) &&
-         alternative == other.alternative &&
+         device == other.device && alternative == other.alternative &&
          std::equal(branches.begin(), branches.end(), other.branches.begin(), other.branches.end(), same_plan) &&
          carried == other.carried && left == other.left && right == other.right && message == other.message;
 }

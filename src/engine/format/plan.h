@@ -15,6 +15,7 @@
 #include "base/tensor.h"
 #include "base/type.h"
 #include "problem/choice.h"
+#include "problem/launch.h"
 #include "problem/problem.h"
 #include "problem/target.h"
 
@@ -37,6 +38,7 @@ struct PlanTensor {
   int alias_of = kNoTensor;
   Tensor constant;                       // a view into the engine's weights once loaded
   Type::Kind form = Type::Kind::tensor;  // of the value; constants are tensors
+  bool on_device = false;                // in the memory of the target's GPU; never an input or output of the plan
 
   Type type() const { return {form, dtype, shape}; }
   bool is_tensor() const { return form == Type::Kind::tensor; }
@@ -50,7 +52,7 @@ struct Step {
   enum class Kind : uint8_t {
     kernel = 1,  // a row computes `problem`
     branch = 2,  // if: inputs[0] is the condition, the others are captured; branches[0] or [1] runs
-    copy = 3,    // inputs[0] to outputs[0], where an output must be memory of its own
+    copy = 3,    // inputs[0] to outputs[0]: to or from the device, or where an output must be memory of its own
     check = 4,   // the two dims must be equal
     // Runs branches[0] while the condition holds, at most so many times.
     // inputs: most (i64) and condition (bool), kNoTensor: no limit, always; then what is carried, what is captured
@@ -67,6 +69,8 @@ struct Step {
   Problem problem;             // of a kernel
   Choice choice;               // of a kernel
   std::vector<Tensor> packed;  // of a kernel: views into the engine's packed weights once loaded
+  // Of a kernel that runs on the device: all its tensors are there. Absent: it runs on the host, and so are they.
+  std::optional<DeviceCode> device;
   // Of a kernel whose row lives from a library: how to run without. It reads the same inputs.
   std::optional<Alternative> alternative;
 

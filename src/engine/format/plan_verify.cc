@@ -35,7 +35,10 @@ class PlanVerifier {
       auto result = check_step(step);
       if (!result.ok()) return result.error().in(nth("step", i, step.origin.empty() ? "" : step.origin.front()));
     }
-    for (int id : plan_.outputs) MJ_TRY(check_use(id, "output list"));
+    for (int id : plan_.outputs) {
+      MJ_TRY(check_use(id, "output list"));
+      if (at(id).on_device) return model_error("output list: tensor {} is on the device", id);
+    }
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {
       if (!plan_.tensors[i].shape) continue;
       const bool inside = !plan_.tensors[i].type().is_tensor();
@@ -85,6 +88,9 @@ class PlanVerifier {
     } else if (tensor.constant.present()) {
       return model_error("it has a value and is no constant");
     }
+    if (tensor.on_device && (tensor.kind == PlanTensor::Kind::input || tensor.boxed() || depth_ > 0)) {
+      return model_error("{} cannot be on the device", type_text(tensor));
+    }
     if (tensor.kind == PlanTensor::Kind::alias) return check_alias(i);
     return {};
   }
@@ -97,6 +103,7 @@ class PlanVerifier {
     source_[i] = source_[static_cast<size_t>(tensor.alias_of)];
     const PlanTensor& from = at(tensor.alias_of);
     if (!same_kind(from, tensor)) return model_error("{} cannot be an alias of {}", type_text(tensor), type_text(from));
+    if (from.on_device != tensor.on_device) return model_error("it is an alias of what lies in another memory");
     if (!tensor.type().is_tensor()) return {};
     if (from.shape && tensor.shape && equal(element_count(*from.shape), element_count(*tensor.shape)) == Tri::no) {
       return model_error("{} has not the size of {}, which it is an alias of", type_text(tensor), type_text(from));
@@ -155,7 +162,7 @@ class PlanVerifier {
   Result<void> check_step(const Step& step) {
     const bool is_kernel = step.kind == Step::Kind::kernel, is_loop = step.kind == Step::Kind::loop;
     const size_t branches = step.kind == Step::Kind::branch ? 2 : is_loop ? 1 : 0;
-    if ((!is_kernel && (!step.packed.empty() || step.alternative)) || step.branches.size() != branches ||
+    if ((!is_kernel && (!step.packed.empty() || step.alternative || step.device)) || step.branches.size() != branches ||
         (!is_loop && step.carried != 0)) {
       return model_error("it holds what another kind of step should");
     }
@@ -166,6 +173,7 @@ class PlanVerifier {
     for (int id : step.outputs) {
       if (id != kNoTensor || step.kind == Step::Kind::copy) MJ_TRY(check_make(id));
     }
+    if (step.kind != Step::Kind::copy) MJ_TRY(check_places(step));
     switch (step.kind) {
       case Step::Kind::kernel:
         return check_kernel(step);
@@ -210,6 +218,61 @@ class PlanVerifier {
     MJ_TRY(verify(problem));
     return verify_types(problem, inputs, outputs);
   }
+
+  // All tensors of a step lie where it runs.
+  Result<void> check_places(const Step& step) const {
+    for (const auto* ids : {&step.inputs, &step.outputs}) {
+      for (int id : *ids) {
+        if (id == kNoTensor || at(id).on_device == step.device.has_value()) continue;
+        return model_error("{} is not in the memory where it runs",
+                           nth("tensor", static_cast<size_t>(id), at(id).name));
+      }
+    }
+    if (!step.device) return {};
+    if (step.kind != Step::Kind::kernel || step.alternative) return model_error("a device runs kernels alone");
+    return check_device(step, *step.device);
+  }
+
+  // What is given to the driver: which checks nothing that the code then relies on.
+  Result<void> check_device(const Step& step, const DeviceCode& device) const {
+    if (device.code.dtype() != DType::u8 || device.code.size() == 0) return model_error("it has no code");
+    MJ_TRY(check_symbols(device.workspace_bytes));
+    for (const auto& [input, output] : device.in_place) {
+      if (!in_list(input, step.inputs.size()) || !in_list(output, step.outputs.size())) {
+        return model_error("input {} and output {} cannot share memory", input, output);
+      }
+    }
+    for (const Launch& launch : device.launches) {
+      auto result = check_launch(step, launch);
+      if (!result.ok()) return result.error().in(fmt::format("launch of '{}'", launch.function.substr(0, 100)));
+    }
+    return {};
+  }
+
+  Result<void> check_launch(const Step& step, const Launch& launch) const {
+    int64_t threads = 1;
+    for (size_t d = 0; d < 3; ++d) {
+      if (launch.block[d] < 1 || launch.block[d] > kMostThreads) return model_error("{} threads", launch.block[d]);
+      threads *= launch.block[d];
+      MJ_TRY(check_symbols(launch.grid[d]));
+    }
+    if (threads > kMostThreads) return model_error("{} threads in a block, at most {}", threads, kMostThreads);
+    if (launch.shared_bytes < 0 || launch.shared_bytes > kMostShared) {
+      return model_error("{} bytes of shared memory", launch.shared_bytes);
+    }
+    for (const LaunchArg& arg : launch.args) {
+      using Kind = LaunchArg::Kind;
+      const size_t size = arg.kind == Kind::input    ? step.inputs.size()
+                          : arg.kind == Kind::output ? step.outputs.size()
+                          : arg.kind == Kind::packed ? step.packed.size()
+                                                     : 1;
+      if (!in_list(arg.index, size)) return model_error("it has no operand {}", arg.index);
+      MJ_TRY(check_symbols(arg.value));
+    }
+    return {};
+  }
+  static bool in_list(int index, size_t size) { return index >= 0 && static_cast<size_t>(index) < size; }
+  static constexpr int kMostThreads = 1024, kMostShared = 256 << 10;
 
   Result<void> check_operand(const Operand& operand, int id) const {
     const PlanTensor& tensor = at(id);

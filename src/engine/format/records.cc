@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/format/records.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -26,8 +27,12 @@ class PlanToRecord {
 
  private:
   TensorRecord tensor(const PlanTensor& tensor) {
-    TensorRecord record{
-        .name = tensor.name, .kind = tensor.kind, .type = tensor.type(), .alias_of = tensor.alias_of, .constant = {}};
+    TensorRecord record{.name = tensor.name,
+                        .kind = tensor.kind,
+                        .type = tensor.type(),
+                        .alias_of = tensor.alias_of,
+                        .constant = {},
+                        .on_device = tensor.on_device};
     // Raw constants serve every target alike, what a kernel packed for itself only its own.
     if (tensor.kind == PlanTensor::Kind::constant) {
       record.constant = constants_.add(SectionKind::weights, kAllTargets, tensor.constant);
@@ -56,7 +61,7 @@ class PlanToRecord {
   }
 
   KernelRecord kernel(const Step& step) {
-    KernelRecord record{step.problem, step.choice, {}, {}};
+    KernelRecord record{step.problem, step.choice, {}, {}, {}};
     StepTimes times{target_.name, kernels_++, {}};
     bool measured = false;
     for (Candidate& candidate : record.choice.candidates) {
@@ -73,6 +78,25 @@ class PlanToRecord {
       for (const Tensor& tensor : from->packed) {
         record.alternative->packed.push_back(constants_.add(SectionKind::weights, number_, tensor));
       }
+    }
+    if (step.device) record.device = device(*step.device);
+    return record;
+  }
+
+  DeviceCodeRecord device(const DeviceCode& device) {
+    DeviceCodeRecord record;
+    record.code = constants_.add(SectionKind::weights, number_, device.code);
+    for (const Launch& launch : device.launches) {
+      record.launches.push_back({launch.function,
+                                 {launch.grid.begin(), launch.grid.end()},
+                                 {launch.block.begin(), launch.block.end()},
+                                 launch.shared_bytes,
+                                 launch.args});
+    }
+    record.workspace_bytes = device.workspace_bytes;
+    for (const auto& [input, output] : device.in_place) {
+      record.in_place.push_back(input);
+      record.in_place.push_back(output);
     }
     return record;
   }
@@ -118,7 +142,8 @@ class PlanFromRecord {
                       .shape = std::move(record.type.shape),
                       .alias_of = record.alias_of,
                       .constant = {},
-                      .form = record.type.kind};
+                      .form = record.type.kind,
+                      .on_device = record.on_device};
     if (record.constant.has_value() != (tensor.kind == PlanTensor::Kind::constant)) {
       return model_error("it is no constant and has a value, or the other way round");
     }
@@ -167,6 +192,9 @@ class PlanFromRecord {
         MJ_ASSIGN(step.alternative->packed.emplace_back(), constants_.tensor(SectionKind::weights, number_, stored));
       }
     }
+    if (record.device) {
+      MJ_ASSIGN(step.device, device(std::move(*record.device)));
+    }
     const int64_t kernel = kernels_++;
     if (!times_) return {};
     const auto found = times_->find(kernel);
@@ -178,6 +206,28 @@ class PlanFromRecord {
       if (found->second[i] >= 0) step.choice.candidates[i].seconds = found->second[i];
     }
     return {};
+  }
+
+  Result<DeviceCode> device(DeviceCodeRecord record) {
+    DeviceCode device;
+    MJ_ASSIGN(device.code, constants_.tensor(SectionKind::weights, number_, record.code));
+    for (LaunchRecord& from : record.launches) {
+      Launch& launch = device.launches.emplace_back();
+      if (from.grid.size() != launch.grid.size() || from.block.size() != launch.block.size()) {
+        return model_error("a launch has three dims of blocks and three of threads");
+      }
+      launch.function = std::move(from.function);
+      std::copy(from.grid.begin(), from.grid.end(), launch.grid.begin());
+      std::copy(from.block.begin(), from.block.end(), launch.block.begin());
+      launch.shared_bytes = from.shared_bytes;
+      launch.args = std::move(from.args);
+    }
+    device.workspace_bytes = std::move(record.workspace_bytes);
+    if (record.in_place.size() % 2 != 0) return model_error("in_place is a list of pairs");
+    for (size_t i = 0; i < record.in_place.size(); i += 2) {
+      device.in_place.push_back({record.in_place[i], record.in_place[i + 1]});
+    }
+    return device;
   }
 
   const int number_;

@@ -21,6 +21,22 @@ struct TensorRecord {
   Type type;
   int alias_of = kNoTensor;
   std::optional<StoredTensor> constant;
+  bool on_device = false;
+};
+
+struct LaunchRecord {
+  std::string function;
+  std::vector<Dim> grid;
+  std::vector<int> block;
+  int shared_bytes = 0;
+  std::vector<LaunchArg> args;
+};
+
+struct DeviceCodeRecord {
+  StoredTensor code;
+  std::vector<LaunchRecord> launches;
+  Dim workspace_bytes;
+  std::vector<int> in_place;  // input, output, input, output, ...
 };
 
 struct AlternativeRecord {
@@ -35,6 +51,7 @@ struct KernelRecord {
   Choice choice;  // without what was measured
   std::vector<StoredTensor> packed;
   std::optional<AlternativeRecord> alternative;
+  std::optional<DeviceCodeRecord> device;
 };
 
 struct PlanRecord;

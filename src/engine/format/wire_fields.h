@@ -26,6 +26,10 @@ struct EnumRange<PlanTensor::Kind> {
   static constexpr uint64_t first = 1, last = 4;
 };
 template <>
+struct EnumRange<LaunchArg::Kind> {
+  static constexpr uint64_t first = 1, last = 5;
+};
+template <>
 struct EnumRange<Step::Kind> {
   static constexpr uint64_t first = 1, last = 5;
 };
@@ -211,6 +215,31 @@ void fields(V& v, T& x) {
   v(3, "type", x.type);
   v(4, "alias_of", x.alias_of);
   v(5, "constant", x.constant);
+  v(6, "on_device", x.on_device);
+}
+template <class V, Of<LaunchArg> T>
+void fields(V& v, T& x) {
+  v.message("LaunchArg");
+  v(1, "kind", x.kind);
+  v(2, "index", x.index);
+  v(3, "value", x.value);
+}
+template <class V, Of<LaunchRecord> T>
+void fields(V& v, T& x) {
+  v.message("Launch");
+  v(1, "function", x.function);
+  v(2, "grid", x.grid);
+  v(3, "block", x.block);
+  v(4, "shared_bytes", x.shared_bytes);
+  v(5, "args", x.args);
+}
+template <class V, Of<DeviceCodeRecord> T>
+void fields(V& v, T& x) {
+  v.message("DeviceCode");
+  v(1, "code", x.code);
+  v(2, "launches", x.launches);
+  v(3, "workspace_bytes", x.workspace_bytes);
+  v(4, "in_place", x.in_place);
 }
 template <class V, Of<AlternativeRecord> T>
 void fields(V& v, T& x) {
@@ -227,6 +256,7 @@ void fields(V& v, T& x) {
   v(2, "choice", x.choice);
   v(3, "packed", x.packed);
   v(4, "alternative", x.alternative);
+  v(5, "device", x.device);
 }
 template <class V, Of<StepRecord> T>
 void fields(V& v, T& x) {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/device_program.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/align.h"
+
+namespace mj {
+namespace {
+
+constexpr int64_t kDeviceAlign = 256;
+
+bool is_all_on_device(const Plan& plan) {
+  const auto tensor = [&](int id) -> const PlanTensor& { return plan.tensors[static_cast<size_t>(id)]; };
+  std::vector<int> arrived;  // from the device
+  for (const Step& step : plan.steps) {
+    if (step.kind == Step::Kind::kernel && !step.device) return false;
+    if (!step.branches.empty()) return false;
+    if (step.kind != Step::Kind::copy) continue;
+    const bool leaves = tensor(step.inputs[0]).on_device, arrives = tensor(step.outputs[0]).on_device;
+    if (!leaves && (!arrives || tensor(step.inputs[0]).kind != PlanTensor::Kind::input)) return false;
+    if (!arrives) arrived.push_back(step.outputs[0]);
+  }
+  std::vector<int> outputs = plan.outputs;
+  std::sort(outputs.begin(), outputs.end());
+  std::sort(arrived.begin(), arrived.end());
+  return outputs == arrived;  // each once
+}
+
+}  // namespace
+
+bool uses_device(const Plan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) { return step.device.has_value(); });
+}
+
+Result<std::unique_ptr<const DeviceProgram>> DeviceProgram::make(const Plan& plan,
+                                                                 std::shared_ptr<const CudaDevice> device) {
+  std::unique_ptr<DeviceProgram> program(new DeviceProgram(plan));
+  program->device_ = std::move(device);
+  program->all_of_it_ = is_all_on_device(plan);
+  MJ_TRY(program->load_code());
+  MJ_TRY(program->upload());
+  return std::unique_ptr<const DeviceProgram>(std::move(program));
+}
+
+Result<void> DeviceProgram::load_code() {
+  functions_.resize(plan_.steps.size());
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    const Step& step = plan_.steps[s];
+    if (!step.device) continue;
+    CudaModule& module = modules_[step.device->code.raw()];
+    const auto in_place = [&](const Error& error) { return step.origin.empty() ? error : error.in(step.origin[0]); };
+    if (!module) {
+      Result<CudaModule> loaded = CudaModule::load(device_, std::as_bytes(step.device->code.data<uint8_t>()));
+      if (!loaded.ok()) return in_place(loaded.error());
+      module = std::move(loaded).value();
+    }
+    for (const Launch& launch : step.device->launches) {
+      Result<CudaFunction> function = module.function(launch.function, launch.shared_bytes);
+      if (!function.ok()) return in_place(function.error());
+      functions_[s].push_back(std::move(function).value());
+    }
+  }
+  return {};
+}
+
+Result<void> DeviceProgram::upload() {
+  std::vector<const Tensor*> constants;
+  int64_t bytes = 0;
+  const auto add = [&](const Tensor& tensor) {
+    if (!addresses_.try_emplace(tensor.raw(), nullptr).second) return;
+    constants.push_back(&tensor);
+    bytes += aligned_bytes(tensor.bytes(), kDeviceAlign);
+  };
+  for (const PlanTensor& tensor : plan_.tensors) {
+    if (tensor.on_device && tensor.kind == PlanTensor::Kind::constant) add(tensor.constant);
+  }
+  for (const Step& step : plan_.steps) {
+    for (const Tensor& packed : step.packed) {
+      if (step.device) add(packed);
+    }
+  }
+  MJ_ASSIGN(constants_, CudaBuffer::allocate(device_, bytes));
+  MJ_ASSIGN(const CudaStream stream, CudaStream::create(device_));
+  auto* to = static_cast<std::byte*>(constants_.data());
+  for (const Tensor* tensor : constants) {
+    MJ_TRY(stream.copy_in(to, tensor->raw(), tensor->bytes()));
+    addresses_[tensor->raw()] = to;
+    to += aligned_bytes(tensor->bytes(), kDeviceAlign);
+  }
+  return stream.synchronize();
+}
+
+Result<void> DeviceProgram::launch(size_t index, const CudaStream& stream, std::span<const TensorRef> inputs,
+                                   std::span<const TensorRef> outputs, const Bindings& symbols, void* workspace) const {
+  const Step& step = plan_.steps[index];
+  std::vector<void*> addresses;
+  std::vector<int> sizes;
+  std::vector<void*> args;
+  for (size_t l = 0; l < step.device->launches.size(); ++l) {
+    const Launch& launch = step.device->launches[l];
+    const size_t count = launch.args.size();
+    addresses.assign(count, nullptr);
+    sizes.assign(count, 0);
+    args.assign(count, nullptr);
+    for (size_t i = 0; i < count; ++i) {
+      const LaunchArg& arg = launch.args[i];
+      const auto operand = static_cast<size_t>(arg.index);
+      args[i] = &addresses[i];
+      switch (arg.kind) {
+        case LaunchArg::Kind::input:
+          addresses[i] = inputs[operand].data;
+          break;
+        case LaunchArg::Kind::output:
+          addresses[i] = outputs[operand].data;
+          break;
+        case LaunchArg::Kind::packed:
+          addresses[i] = address(step.packed[operand]);
+          break;
+        case LaunchArg::Kind::workspace: {
+          MJ_ASSIGN(const int64_t offset, arg.value.evaluate(symbols));
+          addresses[i] = static_cast<std::byte*>(workspace) + offset;
+          break;
+        }
+        case LaunchArg::Kind::size: {
+          MJ_ASSIGN(const int64_t size, arg.value.evaluate(symbols));
+          if (size < 0 || size > std::numeric_limits<int>::max()) {
+            return model_error("{} is {} for these inputs, kernels on the device count up to 2^31 - 1", arg.value,
+                               size);
+          }
+          sizes[i] = static_cast<int>(size);
+          args[i] = &sizes[i];
+          break;
+        }
+      }
+    }
+    std::array<int64_t, 3> grid{};
+    for (size_t d = 0; d < grid.size(); ++d) {
+      MJ_ASSIGN(grid[d], launch.grid[d].evaluate(symbols));
+    }
+    MJ_TRY(stream.launch(functions_[index][l], grid, launch.block, launch.shared_bytes, args.data()));
+  }
+  return {};
+}
+
+}  // namespace mj
