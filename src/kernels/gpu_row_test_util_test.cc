@@ -65,6 +65,19 @@ Problem with_symbols(const Problem& problem) {
   return symbolic;
 }
 
+// The first text of each row, for every architecture that NVRTC 13 knows, where there is one.
+void expect_compiles_everywhere(const SelectRow& row, const Problem& problem) {
+  static std::set<std::string_view> seen;
+  if (nvrtc_version().empty() || !seen.insert(row.name).second) return;
+  for (int sm : {75, 80, 86, 89, 90, 100, 120}) {
+    const Target target = gpu_target(sm);
+    if (row.refuses(problem, target)) continue;
+    const Generated generated = row.generate(problem, target, row.configs(problem, target)[0]);
+    const auto code = compile_cuda(std::string(kernel_prelude()) + generated.source, {sm, false}, std::string(row.name));
+    EXPECT_TRUE(code.ok()) << row.name << " for sm_" << sm << ": " << (code.ok() ? "" : code.error().message);
+  }
+}
+
 void expect_matches(const SelectRow& row, const Problem& problem, const RowCase& c, const std::vector<Tensor>& want,
                     double tolerance, const std::string& what) {
   const Target target = gpu_target(test_gpu().device->facts().sm);
@@ -72,6 +85,7 @@ void expect_matches(const SelectRow& row, const Problem& problem, const RowCase&
     ADD_FAILURE() << what << " is refused: " << *refusal;
     return;
   }
+  expect_compiles_everywhere(row, problem);
   std::vector<Tensor> constants;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     constants.push_back(problem.inputs[i].constant ? c.inputs[i] : Tensor());

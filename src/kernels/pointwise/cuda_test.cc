@@ -1,21 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "kernels/cuda/body_text.h"
 #include "kernels/gpu_row_test_util.h"
 
 namespace mj {
 namespace {
 
-TEST(PointwiseCuda, EveryFloatOperator) {
+// All operators that take so many operands, each one output of a single kernel.
+RowCase every_operator(int arity, DType dtype, const std::vector<Tensor>& inputs) {
+  RowCase c;
+  c.inputs = inputs;
+  for (const Tensor& input : inputs) c.problem.epilogue.params.push_back(input.dtype());
   for (const OpInfo* info : all_ops()) {
-    if (!info->pointwise || info->name == "cast") continue;
-    RowCase c;
-    c.problem.op = op(info->name);
-    for (int i = 0; i < info->arity; ++i) c.inputs.push_back(random_tensor(static_cast<uint32_t>(7 + i), {3, 5}));
-    if (info->name == "where") c.inputs[0] = Tensor::of<bool>({5}, std::array{true, false, true, true, false});
-    if (!info->infer) continue;
-    const Result<std::vector<Tensor>> defined = evaluate(c.problem.op, c.inputs);
-    if (!defined.ok() || gpu_refusal_of("pointwise_cuda", c) != "takes it") continue;
-    expect_gpu_row_matches("pointwise_cuda", c, 2e-6);
+    if (!info->pointwise || info->arity != arity || info->name == "cast") continue;
+    Body alone;
+    alone.params.assign(static_cast<size_t>(arity), dtype);
+    std::vector<int> args;
+    for (int i = 0; i < arity; ++i) args.push_back(i);
+    const Op op = mj::op(info->name);
+    std::vector<ValueInfo> operands;
+    for (int i = 0; i < arity; ++i) operands.push_back(ValueInfo::of(Type::tensor(dtype, {})));
+    if (!op.infer({info->name, operands, 1, nullptr}).ok()) continue;
+    alone.append(op, args);
+    if (body_refusal(alone)) continue;
+    c.problem.epilogue.results.push_back(c.problem.epilogue.append(op, args));
+    c.problem.outputs.emplace_back();
   }
+  return c;
+}
+
+TEST(PointwiseCuda, EveryFloatOperator) {
+  const RowCase unary = every_operator(1, DType::f32, {random_tensor(7, {3, 5})});
+  EXPECT_GT(unary.problem.outputs.size(), 35u);
+  expect_gpu_row_matches("pointwise_cuda", unary, 2e-6);
+  const RowCase binary = every_operator(2, DType::f32, {random_tensor(8, {3, 5}), random_tensor(9, {3, 5})});
+  EXPECT_GT(binary.problem.outputs.size(), 8u);
+  expect_gpu_row_matches("pointwise_cuda", binary, 2e-6);
+}
+
+TEST(PointwiseCuda, EveryIntegerOperator) {
+  const auto ints = [](std::vector<int64_t> values) { return Tensor::of_i64(values); };
+  expect_gpu_row_matches("pointwise_cuda", every_operator(1, DType::i64, {ints({-3, 0, 7, 1LL << 40})}), 0);
+  const std::vector<Tensor> two = {ints({-3, 0, 7, 1LL << 40}), ints({5, 0, -7, 2})};
+  expect_gpu_row_matches("pointwise_cuda", every_operator(2, DType::i64, two), 0);
+}
+
+TEST(PointwiseCuda, CastsBetweenAllTypes) {
+  const Tensor x = Tensor::of<float>({9}, std::array{-1e30f, -300.7f, -1.5f, -0.0f, 0.4f, 2.5f, 250.0f, 70000.0f, NAN});
+  for (DType to : {DType::f16, DType::bf16, DType::f64, DType::i8, DType::u8, DType::i16, DType::u16, DType::i32,
+                   DType::u32, DType::i64, DType::boolean}) {
+    RowCase c;
+    c.problem.op = op("cast", {{0, "to", to}});
+    c.inputs = {x};
+    expect_gpu_row_matches("pointwise_cuda", c, 0);
+  }
+}
+
+TEST(PointwiseCuda, OperandsBroadcastAndNarrowIntegersWrap) {
+  RowCase c;
+  c.problem.op = op("add");
+  c.inputs = {random_tensor(1, {2, 1, 7, 3}), random_tensor(2, {5, 1, 3})};
+  expect_gpu_row_matches("pointwise_cuda", c, 1e-6);
+  c.inputs = {Tensor::of<uint8_t>({3}, std::array<uint8_t, 3>{250, 3, 128}),
+              Tensor::of<uint8_t>({1}, std::array<uint8_t, 1>{9})};
+  expect_gpu_row_matches("pointwise_cuda", c, 0);
+}
+
+TEST(PointwiseCuda, SaysWhyNot) {
+  RowCase c;
+  c.problem.op = op("div");
+  c.inputs = {Tensor::of_i64(std::vector<int64_t>{6}), Tensor::of_i64(std::vector<int64_t>{2})};
+  EXPECT_EQ(gpu_refusal_of("pointwise_cuda", c), "div of i64");
+  c.problem.op = op("add");
+  c.inputs = {Tensor::zeros(DType::f8e4m3, {2}), Tensor::zeros(DType::f8e4m3, {2})};
+  EXPECT_NE(gpu_refusal_of("pointwise_cuda", c), "takes it");
 }
 
 }  // namespace

@@ -10,12 +10,15 @@
 #include <fstream>
 #include <regex>
 
+#include "kernels/cuda/kernel_text.h"
+
 namespace mj {
 namespace {
 
 // What the text finds in place of CUDA. A block's threads are fibers: each runs to its next barrier, then the next one.
 constexpr std::string_view kRuntime = R"(#define MJ_EMULATED 1
 #include <math.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
@@ -37,8 +40,10 @@ static uint3 threadIdx, blockIdx, blockDim, gridDim;
 static unsigned char* mj_dynamic;
 #define DYNAMIC_SHARED(type, name) type* const name = (type*)mj_dynamic
 static const int kMost = 1024;
+// A fiber is entered by its context and switched by jumps, which make no system call.
 static ucontext_t mj_main, mj_fibers[kMost];
-static bool mj_done[kMost];
+static jmp_buf mj_main_jump, mj_jumps[kMost];
+static bool mj_done[kMost], mj_entered[kMost];
 static unsigned char mj_slots[kMost][16];
 static unsigned mj_current;
 static void (*mj_kernel)(void**);
@@ -48,7 +53,7 @@ static uint3 mj_place(unsigned t) {
 }
 static void mj_yield() {
   const unsigned self = mj_current;
-  swapcontext(&mj_fibers[self], &mj_main);
+  if (_setjmp(mj_jumps[self]) == 0) _longjmp(mj_main_jump, 1);
   mj_current = self;
   threadIdx = mj_place(self);
 }
@@ -90,8 +95,17 @@ static inline unsigned short f32_to_f16(float x) {
 static void mj_fiber() {
   mj_kernel(mj_args);
   mj_done[mj_current] = true;
-  swapcontext(&mj_fibers[mj_current], &mj_main);
+  _longjmp(mj_main_jump, 1);
 }
+static void mj_go_on(unsigned t) {
+  mj_current = t;
+  threadIdx = mj_place(t);
+  if (_setjmp(mj_main_jump) != 0) return;
+  if (mj_entered[t]) _longjmp(mj_jumps[t], 1);
+  mj_entered[t] = true;
+  swapcontext(&mj_main, &mj_fibers[t]);
+}
+static bool mj_meet;  // do threads wait for each other anywhere?
 static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned* block, int shared, void** args) {
   const size_t kStack = 64 << 10;
   blockDim = {block[0], block[1], block[2]};
@@ -106,8 +120,16 @@ static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned*
       for (unsigned x = 0; x < grid[0]; ++x) {
         blockIdx = {x, y, z};
         memset(mj_dynamic, 0xff, (size_t)shared);
+        if (!mj_meet) {
+          for (unsigned t = 0; t < threads; ++t) {
+            mj_current = t;
+            threadIdx = mj_place(t);
+            kernel(args);
+          }
+          continue;
+        }
         for (unsigned t = 0; t < threads; ++t) {
-          mj_done[t] = false;
+          mj_done[t] = mj_entered[t] = false;
           getcontext(&mj_fibers[t]);
           mj_fibers[t].uc_stack.ss_sp = stacks + kStack * t;
           mj_fibers[t].uc_stack.ss_size = kStack;
@@ -118,9 +140,7 @@ static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned*
           any = false;
           for (unsigned t = 0; t < threads; ++t) {
             if (mj_done[t]) continue;
-            mj_current = t;
-            threadIdx = mj_place(t);
-            swapcontext(&mj_main, &mj_fibers[t]);
+            mj_go_on(t);
             any = any || !mj_done[t];
           }
         }
@@ -168,6 +188,15 @@ std::string entries(const std::string& source) {
   return text;
 }
 
+// Fibers are needed where a kernel (not the prelude, which has what all may use) waits.
+std::string start(const std::string& source) {
+  const std::string_view prelude = kernel_prelude();
+  const std::string kernels = source.starts_with(prelude) ? source.substr(prelude.size()) : source;
+  bool meet = false;
+  for (const char* word : {"__sync", "__shfl", "_reduce("}) meet = meet || kernels.find(word) != std::string::npos;
+  return meet ? "static const bool mj_waits = mj_meet = true;\n" : "";
+}
+
 const char* compiler() {
   const char* named = std::getenv("CXX");
   return named ? named : "c++";
@@ -185,18 +214,22 @@ std::vector<size_t> parameter_sizes(const std::string& source, const std::string
 }
 
 bool can_emulate() {
-  static const bool can = std::system(fmt::format("{} --version > /dev/null 2>&1", compiler()).c_str()) == 0;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return false;  // fibers jump between stacks, of which sanitizers know nothing
+#else
+  static const bool can = EmulatedModule::compile("").ok();
   return can;
+#endif
 }
 
 Result<std::shared_ptr<EmulatedModule>> EmulatedModule::compile(const std::string& source) {
-  if (!can_emulate()) return error(ErrorCode::environment, "there is no C++ compiler to emulate a GPU with");
   static std::atomic<int> count = 0;
   const std::filesystem::path folder = std::filesystem::temp_directory_path();
   const std::string stem = (folder / fmt::format("mj-emulate-{}-{}", getpid(), count++)).string();
-  std::ofstream(stem + ".cc") << kRuntime << source << entries(source);
+  std::ofstream(stem + ".cc") << kRuntime << source << entries(source) << start(source);
+  // C++14, since the math.h of later ones takes longer than all the rest; with floats in hexadecimal.
   const std::string command =
-      fmt::format("{0} -std=c++17 -O1 -w -shared -fPIC {1}.cc -o {1}.so > {1}.log 2>&1", compiler(), stem);
+      fmt::format("{0} -std=gnu++14 -O1 -w -shared -fPIC {1}.cc -o {1}.so > {1}.log 2>&1", compiler(), stem);
   const bool made = std::system(command.c_str()) == 0;
   std::string log;
   if (!made) {
@@ -206,7 +239,7 @@ Result<std::shared_ptr<EmulatedModule>> EmulatedModule::compile(const std::strin
   void* library = made ? dlopen((stem + ".so").c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
   const std::string why = made && !library ? dlerror() : log;
   for (const char* suffix : {".cc", ".so", ".log"}) std::filesystem::remove(stem + suffix);
-  if (!library) return model_error("the compiler refuses generated text: {}\n{}", why.substr(0, 2000), source);
+  if (!library) return model_error("generated text cannot be run here: {}\n{}", why.substr(0, 2000), source);
   return std::shared_ptr<EmulatedModule>(new EmulatedModule(library));
 }
 

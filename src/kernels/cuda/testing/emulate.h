@@ -15,7 +15,7 @@ namespace mj {
 
 class EmulatedModule {
  public:
-  // `source` with its prelude. Errors: there is no compiler (environment), or it refuses the text.
+  // `source` with its prelude. Errors: there is no compiler, it refuses the text, or its code does not run here.
   static Result<std::shared_ptr<EmulatedModule>> compile(const std::string& source);
   ~EmulatedModule();
 
@@ -31,7 +31,7 @@ class EmulatedModule {
 // Bytes of each parameter of a kernel in `source`.
 std::vector<size_t> parameter_sizes(const std::string& source, const std::string& function);
 
-// Is there a compiler that can be asked?
+// Is there a compiler whose code runs in this process?
 bool can_emulate();
 
 }  // namespace mj
