@@ -3,12 +3,15 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/clock.h"
 #include "energy/meter.h"
 
 namespace mj {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr double kMostWatts = 1000;  // of a package: twice what the largest draw for long
 
 std::optional<double> read_number(const fs::path& path) {
   std::ifstream file(path);
@@ -25,24 +28,32 @@ class Rapl final : public Meter {
     double last_uj;
   };
 
-  explicit Rapl(std::vector<Domain> domains) : domains_(std::move(domains)) {}
+  Rapl(std::vector<Domain> domains, std::function<double()> now)
+      : domains_(std::move(domains)), now_(std::move(now)), last_seconds_(now_()) {}
   std::string source() const override { return "rapl"; }
   std::string scope() const override { return "CPU packages"; }
 
   std::optional<Joules> read() override {
+    const double seconds = now_(), since = seconds - last_seconds_;
+    bool known = true;
     for (Domain& domain : domains_) {
       const std::optional<double> now = read_number(domain.energy);
       if (!now) return std::nullopt;
+      if (since * kMostWatts * 1e6 >= domain.wrap_uj) known = false;  // may have wrapped more than once
       double delta = *now - domain.last_uj;
       if (delta < 0) delta += domain.wrap_uj;
       domain.last_uj = *now;
       sum_uj_ += delta;
     }
+    last_seconds_ = seconds;
+    if (!known) return std::nullopt;
     return Joules{sum_uj_ * 1e-6};
   }
 
  private:
   std::vector<Domain> domains_;
+  std::function<double()> now_;
+  double last_seconds_;
   double sum_uj_ = 0;
 };
 
@@ -63,7 +74,7 @@ std::vector<RaplDomain> rapl_domains(const std::string& root) {
   return domains;
 }
 
-std::unique_ptr<Meter> rapl_meter(const std::string& root) {
+std::unique_ptr<Meter> rapl_meter(const std::string& root, std::function<double()> now) {
   std::vector<Rapl::Domain> packages;
   for (const RaplDomain& domain : rapl_domains(root)) {
     if (!domain.name.starts_with("package") || !domain.readable) continue;
@@ -73,7 +84,8 @@ std::unique_ptr<Meter> rapl_meter(const std::string& root) {
     if (now && wrap) packages.push_back({path, *wrap, *now});
   }
   if (packages.empty()) return nullptr;
-  return std::make_unique<Rapl>(std::move(packages));
+  if (!now) now = [start = Clock::now()] { return seconds_since(start); };
+  return std::make_unique<Rapl>(std::move(packages), std::move(now));
 }
 
 std::unique_ptr<Meter> cpu_meter() { return rapl_meter(); }

@@ -31,14 +31,19 @@ class FakeRapl : public testing::Test {
     std::ofstream(root_ / folder / file) << text << "\n";
   }
 
+  std::unique_ptr<Meter> meter_of_tree() {
+    return rapl_meter(root_, [this] { return seconds_; });
+  }
+
   fs::path root_;
+  double seconds_ = 0;
 };
 
 TEST_F(FakeRapl, SumsPackagesOnly) {
   domain("intel-rapl:0", "package-0", "100");
   domain("intel-rapl:1", "package-1", "200");
   domain("intel-rapl:0:0", "core", "50");
-  const std::unique_ptr<Meter> meter = rapl_meter(root_);
+  const std::unique_ptr<Meter> meter = meter_of_tree();
   ASSERT_TRUE(meter);
   write("intel-rapl:0", "energy_uj", "300100");
   write("intel-rapl:1", "energy_uj", "500200");
@@ -48,16 +53,28 @@ TEST_F(FakeRapl, SumsPackagesOnly) {
 
 TEST_F(FakeRapl, CountsOnOverAWrap) {
   domain("intel-rapl:0", "package-0", "900000");
-  const std::unique_ptr<Meter> meter = rapl_meter(root_);
+  const std::unique_ptr<Meter> meter = meter_of_tree();
   write("intel-rapl:0", "energy_uj", "100000");
   EXPECT_NEAR(meter->read()->value, 0.2, 1e-9);
   write("intel-rapl:0", "energy_uj", "400000");
   EXPECT_NEAR(meter->read()->value, 0.5, 1e-9);
 }
 
+TEST_F(FakeRapl, N3WrapsThatNobodyCanCountAreAbsent) {
+  domain("intel-rapl:0", "package-0", "900000");
+  const std::unique_ptr<Meter> meter = meter_of_tree();
+  write("intel-rapl:0", "energy_uj", "100000");
+  seconds_ = 0.0009;  // 1 J at 1000 W take longer: it wrapped once
+  EXPECT_NEAR(meter->read()->value, 0.2, 1e-9);
+  seconds_ = 0.004;
+  EXPECT_FALSE(meter->read()) << "once or three times";
+  write("intel-rapl:0", "energy_uj", "400000");
+  EXPECT_NEAR(meter->read()->value, 0.5, 1e-9);
+}
+
 TEST_F(FakeRapl, AFailedReadIsAbsentAndTheNextOneCounts) {
   domain("intel-rapl:0", "package-0", "100000");
-  const std::unique_ptr<Meter> meter = rapl_meter(root_);
+  const std::unique_ptr<Meter> meter = meter_of_tree();
   write("intel-rapl:0", "energy_uj", "nonsense");
   EXPECT_FALSE(meter->read());
   write("intel-rapl:0", "energy_uj", "600000");

@@ -73,7 +73,8 @@ void expect_compiles_everywhere(const SelectRow& row, const Problem& problem) {
     const Target target = gpu_target(sm);
     if (row.refuses(problem, target)) continue;
     const Generated generated = row.generate(problem, target, row.configs(problem, target)[0]);
-    const auto code = compile_cuda(std::string(kernel_prelude()) + generated.source, {sm, false}, std::string(row.name));
+    const auto code =
+        compile_cuda(std::string(kernel_prelude()) + generated.source, {sm, false}, std::string(row.name));
     EXPECT_TRUE(code.ok()) << row.name << " for sm_" << sm << ": " << (code.ok() ? "" : code.error().message);
   }
 }

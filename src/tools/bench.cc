@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -12,12 +13,16 @@
 #include "problem/work.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
+#include "tools/load_engine.h"
 #include "tools/output.h"
 #include "tools/statistics.h"
 #include "tools/verbs.h"
 
 namespace mj {
 namespace {
+
+constexpr size_t kInputSets = 8;  // of an energy run, if they fit into kInputSetBytes
+constexpr int64_t kInputSetBytes = int64_t{1} << 29;
 
 int64_t peak_memory_bytes() {
   rusage usage{};
@@ -67,15 +72,97 @@ std::string shapes_text(const Engine& engine, const std::vector<Tensor>& inputs)
   return text;
 }
 
+int64_t bytes_of(const std::vector<Tensor>& inputs) {
+  int64_t bytes = 0;
+  for (const Tensor& input : inputs) {
+    if (input.present() && !input.is_sequence()) bytes += input.bytes();
+  }
+  return bytes;
+}
+
+// `inputs`, and as many others like them as there may be: what a GPU takes depends on the bits that change.
+Result<std::vector<std::vector<Tensor>>> input_sets(Engine& engine, const std::vector<Tensor>& inputs,
+                                                    const BenchArgs& args) {
+  std::vector<std::vector<Tensor>> sets = {inputs};
+  if (!args.inputs.empty()) return sets;
+  std::vector<Tensor> outputs;
+  for (size_t i = 1; i < kInputSets && bytes_of(inputs) * static_cast<int64_t>(i + 1) <= kInputSetBytes; ++i) {
+    const auto take = [&](const std::vector<Tensor>& drawn) -> Result<void> {
+      MJ_TRY(engine.run(drawn, outputs));
+      if (shapes_text(engine, drawn) == shapes_text(engine, inputs)) sets.push_back(drawn);
+      return {};
+    };
+    MJ_TRY(with_inputs(engine.file().manifest, {args.inputs, args.shapes, args.batch}, args.common.seed + i, take));
+  }
+  return sets;
+}
+
+Result<EnergyReport> energy_of(Engine& engine, const std::vector<Tensor>& inputs, double seconds_a_run,
+                               const BenchArgs& args) {
+  const DeviceProgram* gpu = engine.program().device();
+  if (!gpu) {
+    return measure_energy([&](double seconds) { return run_for(engine, inputs, seconds, 1, nullptr); }, seconds_a_run,
+                          engine.pool().threads(), args.place);
+  }
+  if (args.energy_windows == 0) {
+    EnergyReport none;
+    none.why_not = "--energy-windows is 0";
+    MJ_ASSIGN(none.factor, grid_factor(args.place));
+    return none;
+  }
+  GpuEnergyOptions options;
+  options.windows = args.energy_windows;
+  MJ_ASSIGN(const std::vector<std::vector<Tensor>> sets, input_sets(engine, inputs, args));
+  if (nvml_library().ok()) {
+    say(args.common, fmt::format("energy is measured for about {:.0f} s, after the latency",
+                                 options.settle_seconds + options.idle_seconds + options.warm_up_seconds +
+                                     options.windows * options.window_seconds));
+  }
+  std::vector<Tensor> outputs;
+  size_t next = 0;
+  const auto run = [&] { return engine.run(sets[next++ % sets.size()], outputs); };
+  MJ_ASSIGN(EnergyReport report, measure_energy_of_gpu(gpu->device()->facts().uuid, run, options, args.place));
+  report.input_sets = static_cast<int64_t>(sets.size());
+  return report;
+}
+
+struct DeviceBytes {
+  int64_t weights = 0, arena = 0;
+  std::optional<int64_t> above_context;  // all that the engine's end gave back to the device
+};
+
+// Takes the last reference to the engine and ends it. What others allocate at that moment is counted with it.
+DeviceBytes device_bytes(std::shared_ptr<Engine> engine, const Engine::Demand& demand) {
+  DeviceBytes bytes{engine->program().device()->constant_bytes(), demand.device_arena_bytes, std::nullopt};
+  const std::shared_ptr<const CudaDevice> device = engine->program().device()->device();
+  const Result<CudaDevice::Memory> with = device->memory();
+  engine.reset();
+  const Result<CudaDevice::Memory> without = device->memory();
+  if (with.ok() && without.ok() && without->free_bytes > with->free_bytes) {
+    bytes.above_context = without->free_bytes - with->free_bytes;
+  }
+  return bytes;
+}
+
+nlohmann::ordered_json device_json(const DeviceBytes& bytes) {
+  nlohmann::ordered_json json = {{"weights_bytes", bytes.weights}, {"arena_bytes", bytes.arena}};
+  if (bytes.above_context) json["above_context_bytes"] = *bytes.above_context;
+  return json;
+}
+
+std::string device_line(const DeviceBytes& bytes) {
+  const auto mib = [](int64_t b) { return static_cast<double>(b) / 0x1p20; };
+  std::string text =
+      fmt::format("memory of the device: weights {:.1f} MiB, arena {:.1f}", mib(bytes.weights), mib(bytes.arena));
+  if (bytes.above_context) text += fmt::format(", in all {:.1f} above a bare context", mib(*bytes.above_context));
+  return text;
+}
+
 }  // namespace
 
 Result<int> run_bench(const BenchArgs& args) {
   const auto start = Clock::now();
-  EngineOptions options;
-  options.threads = threads_of(args.common);
-  options.allow_unverified = args.allow_unverified;
-  MJ_ASSIGN(options.read, read_options(args.trusted_key));
-  MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
+  MJ_ASSIGN(std::shared_ptr<Engine> engine, load_engine(args.engine, args.loading, args.common));
   const double load_ms = seconds_since(start) * 1e3;
   MJ_TRY(grid_factor(args.place));  // before minutes of measuring
   std::vector<Tensor> inputs;
@@ -98,14 +185,14 @@ Result<int> run_bench(const BenchArgs& args) {
   std::vector<double> latencies;
   MJ_TRY(run_for(*engine, inputs, args.duration, args.iterations, &latencies));
   const LatencyStatistics latency = statistics(latencies);
-  MJ_ASSIGN(const EnergyReport energy,
-            measure_energy([&](double seconds) { return run_for(*engine, inputs, seconds, 1, nullptr); },
-                           latency.median / 1e3, engine->pool().threads(), args.place));
-
   const int64_t batch = inputs.empty() || inputs.front().rank() == 0 ? 1 : inputs.front().dims()[0];
+  MJ_ASSIGN(EnergyReport energy, energy_of(*engine, inputs, latency.median / 1e3, args));
+  energy.inferences = std::max<int64_t>(batch, 1);
+
   const double per_second = static_cast<double>(batch) / (latency.mean / 1e3);
   nlohmann::ordered_json env = environment(engine->pool().threads());
-  if (!args.common.json.empty()) env["peak_gflops"] = cpu::measure_peak_gflops(engine->pool(), detect_isa());
+  const bool on_gpu = engine->program().device() != nullptr;
+  if (!args.common.json.empty() && !on_gpu) env["peak_gflops"] = cpu::measure_peak_gflops(engine->pool(), detect_isa());
   nlohmann::ordered_json results = {{"shapes", shapes_text(*engine, inputs)},
                                     {"batch", batch},
                                     {"runs", latencies.size()},
@@ -125,6 +212,12 @@ Result<int> run_bench(const BenchArgs& args) {
   if (work.floats > 0) results["gflops"] = per_multiply_add * work.floats;
   if (work.integers > 0) results["gops"] = per_multiply_add * work.integers;
   if (args.samples) results["samples_ms"] = latencies;
+  if (on_gpu) {
+    const CudaFacts& facts = engine->program().device()->device()->facts();
+    env["gpu"] = facts.name;
+    env["gpu_uuid"] = facts.uuid;
+    env["driver_cuda"] = cuda_version_text(facts.driver_version);
+  }
 
   say(args.common, fmt::format("{} on {}, {} threads, {}", args.engine, engine->target().name, engine->pool().threads(),
                                shapes_text(*engine, inputs)));
@@ -145,6 +238,11 @@ Result<int> run_bench(const BenchArgs& args) {
                                static_cast<double>(demand.arena_bytes) / 0x1p20,
                                static_cast<double>(demand.largest_live_bytes) / 0x1p20,
                                static_cast<double>(peak_memory_bytes()) / 0x1p20));
+  if (on_gpu) {
+    const DeviceBytes bytes = device_bytes(std::move(engine), demand);
+    results["device"] = device_json(bytes);
+    say(args.common, device_line(bytes));
+  }
   say_onednn(args.common);
   // Not the deviation: of ten thousand short runs, one that was interrupted would decide.
   const double spread = latency.p90 / latency.median - 1;

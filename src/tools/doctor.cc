@@ -9,6 +9,7 @@
 #include "device/cuda/device.h"
 #include "device/cuda/nvrtc.h"
 #include "energy/meter.h"
+#include "energy/nvml.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/onednn/run_module.h"
 #include "tools/output.h"
@@ -56,6 +57,20 @@ Finding gpu_compiler() {
   return {"NVRTC", "not found: no engines for GPUs can be compiled here", "pip install nvidia-cuda-nvrtc"};
 }
 
+std::vector<Finding> gpu_meters() {
+  const Result<const Nvml*> nvml = nvml_library();
+  if (!nvml.ok()) return {{"NVML", nvml.error().message, ""}};
+  const Result<std::vector<NvmlGpu>> gpus = nvml_gpus(**nvml);
+  if (!gpus.ok()) return {{"NVML", gpus.error().message, ""}};
+  if (gpus->empty()) return {{"NVML", "found; no GPUs", ""}};
+  std::vector<Finding> all;
+  for (const NvmlGpu& gpu : *gpus) {
+    const std::string state = gpu.why_no_energy.empty() ? "readable" : "not readable: " + gpu.why_no_energy;
+    all.push_back({"NVML", fmt::format("{}, energy counter {}", gpu.name, state), ""});
+  }
+  return all;
+}
+
 std::vector<Finding> findings() {
   std::vector<Finding> all = {{"CPU", cpu_model(), ""},
                               {"instruction set", std::string(name(detect_isa())), ""},
@@ -70,6 +85,7 @@ std::vector<Finding> findings() {
   all.push_back(onednn_module());
   all.push_back(gpu());
   all.push_back(gpu_compiler());
+  for (Finding& meter : gpu_meters()) all.push_back(std::move(meter));
   return all;
 }
 

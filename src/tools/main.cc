@@ -91,6 +91,15 @@ void add_trusted_key(CLI::App* verb, std::string& path) {
       ->check(named());
 }
 
+void add_loading(CLI::App* verb, LoadArgs& loading) {
+  add_trusted_key(verb, loading.trusted_key);
+  verb->add_option("--device", loading.device, "auto: a GPU if the engine is for one that is here; cpu; gpu")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "gpu"}));
+  verb->add_flag("--allow-unverified", loading.allow_unverified,
+                 "Run a target that was never compared with the reference");
+}
+
 void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<CompileArgs>();
   CLI::App* v = add_verb(app, "compile", "Compile an ONNX model into a verified engine", args, run_compile, chosen);
@@ -124,7 +133,7 @@ void add_run(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<RunVerbArgs>();
   CLI::App* v = add_verb(app, "run", "Run an engine once, or step by step over a stream", args, run_run, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
-  add_trusted_key(v, args->trusted_key);
+  add_loading(v, args->loading);
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs by name (.npy for a single one)")
       ->check(named());
   v->add_option("--outputs,--exportOutput", args->outputs, ".npz to write (.npy for a single one)")->check(named());
@@ -141,14 +150,13 @@ void add_run(CLI::App& app, std::function<Result<int>()>& chosen) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->needs(stream);
-  v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
 
 void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<BenchArgs>();
   CLI::App* v = add_verb(app, "bench", "Latency, throughput, memory, energy of an engine", args, run_bench, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
-  add_trusted_key(v, args->trusted_key);
+  add_loading(v, args->loading);
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random")->check(named());
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
@@ -156,10 +164,12 @@ void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--iterations", args->iterations, "Runs at least")->capture_default_str()->check(at_least(1));
   v->add_option("--warmup", args->warm_up, "Seconds before counting")->capture_default_str()->check(at_least(0));
   v->add_option("--place", args->place, "Country for the carbon factor (ISO code, or world)");
+  v->add_option("--energy-windows", args->energy_windows, "On a GPU: of 5 s each, after 15 s of idleness; 0: no energy")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
   v->add_option("--max-spread", args->max_spread, "End with exit code 5 where p90 / median - 1 is above this")
       ->check(at_least(0));
   v->add_flag("--samples", args->samples, "Put every latency into the JSON");
-  v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
 
 void add_inspect(CLI::App& app, std::function<Result<int>()>& chosen) {
@@ -188,13 +198,12 @@ void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
   auto args = std::make_shared<ProfileArgs>();
   CLI::App* v = add_verb(app, "profile", "Time of each step", args, run_profile, chosen);
   v->add_option("engine,--loadEngine", args->engine, "The engine")->required();
-  add_trusted_key(v, args->trusted_key);
+  add_loading(v, args->loading);
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random")->check(named());
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   v->add_option("--iterations", args->iterations, "Runs")->capture_default_str()->check(at_least(1));
   v->add_option("--export", args->trace, "Write a trace for chrome://tracing or Perfetto")->check(named());
-  v->add_flag("--allow-unverified", args->allow_unverified, "Run a target that was never compared with the reference");
 }
 
 void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {

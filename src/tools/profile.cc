@@ -10,6 +10,7 @@
 #include "problem/work.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
+#include "tools/load_engine.h"
 #include "tools/output.h"
 #include "tools/statistics.h"
 #include "tools/verbs.h"
@@ -17,7 +18,17 @@
 namespace mj {
 namespace {
 
-std::string label(const Step& step) {
+// A copy between host and device, or within either.
+std::string copy_label(const Plan& plan, const Step& step) {
+  const auto on_device = [&](int id) { return plan.tensors[static_cast<size_t>(id)].on_device; };
+  const bool leaves = on_device(step.inputs[0]), arrives = on_device(step.outputs[0]);
+  if (leaves == arrives) return "copy";
+  return arrives ? "copy to device" : "copy from device";
+}
+
+std::string label(const Plan& plan, const Step& step) {
+  if (step.kind == Step::Kind::copy) return copy_label(plan, step);
+  if (step.kind == Step::Kind::check) return "check";
   if (step.kind == Step::Kind::branch) return "if";
   if (step.kind == Step::Kind::loop) return "loop";
   const std::string op(step.problem.op ? step.problem.op.name() : "pointwise");
@@ -39,7 +50,7 @@ Result<void> write_trace(const std::string& path, const Program& program, const 
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
   double at = 0;
   for (size_t i = 0; i < medians.size(); ++i) {
-    events.push_back({{"name", label(plan.steps[i])},
+    events.push_back({{"name", label(plan, plan.steps[i])},
                       {"ph", "X"},
                       {"pid", 1},
                       {"tid", 1},
@@ -55,11 +66,7 @@ Result<void> write_trace(const std::string& path, const Program& program, const 
 
 Result<int> run_profile(const ProfileArgs& args) {
   MJ_TRY(check_destination(args.trace));
-  EngineOptions options;
-  options.threads = threads_of(args.common);
-  options.allow_unverified = args.allow_unverified;
-  MJ_ASSIGN(options.read, read_options(args.trusted_key));
-  MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
+  MJ_ASSIGN(const std::shared_ptr<Engine> engine, load_engine(args.engine, args.loading, args.common));
   std::vector<Tensor> inputs, outputs;
   Engine::Demand demand{};
   const auto answer = [&](const std::vector<Tensor>& drawn) -> Result<void> {
@@ -87,8 +94,11 @@ Result<int> run_profile(const ProfileArgs& args) {
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return medians[a] > medians[b]; });
 
-  say(args.common,
-      fmt::format("{} steps, {:.3f} ms in all; attributed energy is modelled from time", medians.size(), sum * 1e3));
+  const bool on_gpu = engine->program().device() != nullptr;
+  const Watts watts = modelled_power(engine->pool().threads());
+  say(args.common, fmt::format("{} steps, {:.3f} ms in all{}", medians.size(), sum * 1e3,
+                               on_gpu ? ", each waited for; a plain run puts them on the GPU together"
+                                      : "; attributed energy is modelled from time"));
   if (demand.rows_alone > 0) {
     say(args.common, "all rows of the batch together, step by step; a plain run gives each thread rows of its own");
   }
@@ -98,22 +108,21 @@ Result<int> run_profile(const ProfileArgs& args) {
     const std::optional<double> work = multiply_adds(step.problem, demand.symbols);
     const double rate = work && medians[i] > 0 ? 2e-9 * *work / medians[i] : 0;
     const bool integers = multiplies_integers(step.problem);
-    const double joules = (modelled_power(engine->pool().threads()) * Seconds{medians[i]}).value;
     say(args.common,
         fmt::format("{:>9.1f} us {:>5.1f} %  {:>12}  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
                     sum > 0 ? 100 * medians[i] / sum : 0,
-                    rate > 0 ? fmt::format("{:.1f} {}", rate, integers ? "GOP/s" : "GFLOP/s") : "", label(step),
+                    rate > 0 ? fmt::format("{:.1f} {}", rate, integers ? "GOP/s" : "GFLOP/s") : "", label(plan, step),
                     shapes[i], engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
     const std::string_view row = engine->program().step(i).row;
     rows.push_back({{"step", i},
-                    {"op", label(step)},
+                    {"op", label(plan, step)},
                     {"shape", shapes[i]},
                     {"row", row},
                     {"config", row == step.choice.row ? step.choice.config : step.alternative->config},
                     {"median_us", medians[i] * 1e6},
                     {"share", sum > 0 ? medians[i] / sum : 0},
-                    {"modelled_joules", joules},
                     {"nodes", step.origin}});
+    if (!on_gpu) rows.back()["modelled_joules"] = (watts * Seconds{medians[i]}).value;
     if (rate > 0) rows.back()[integers ? "gops" : "gflops"] = rate;
     if (step.problem.products) rows.back()["products"] = name(*step.problem.products);
   }

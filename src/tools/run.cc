@@ -7,6 +7,7 @@
 #include "compile/samples.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
+#include "tools/load_engine.h"
 #include "tools/output.h"
 #include "tools/statistics.h"
 #include "tools/verbs.h"
@@ -130,11 +131,7 @@ Result<int> run_run(const RunVerbArgs& args) {
   }
   MJ_TRY(check_destination(args.outputs));
   const auto start = Clock::now();
-  EngineOptions options;
-  options.threads = threads_of(args.common);
-  options.allow_unverified = args.allow_unverified;
-  MJ_ASSIGN(options.read, read_options(args.trusted_key));
-  MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(args.engine, options));
+  MJ_ASSIGN(const std::shared_ptr<Engine> engine, load_engine(args.engine, args.loading, args.common));
   const double load_ms = ms_since(start);
   MJ_ASSIGN(const std::vector<size_t> streamed, streamed_inputs(*engine, args));
   Runs runs;

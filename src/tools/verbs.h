@@ -21,6 +21,12 @@ struct Common {
   std::string progress = "auto";  // auto, plain, none
 };
 
+// How verbs that run an engine load it.
+struct LoadArgs {
+  std::string trusted_key, device = "auto";  // auto, cpu, gpu
+  bool allow_unverified = false;
+};
+
 struct CompileArgs {
   Common common;
   std::string model, output, target = "cpu", precision = "fp32", profile, cache, cache_dir, sign_key, min_shapes,
@@ -33,20 +39,23 @@ struct CompileArgs {
 
 struct RunVerbArgs {
   Common common;
-  std::string engine, inputs, outputs, shapes, trusted_key;
-  bool random_inputs = false, check_equal = false, allow_unverified = false;
+  LoadArgs loading;
+  std::string engine, inputs, outputs, shapes;
+  bool random_inputs = false, check_equal = false;
   int repeat = 1;
   std::vector<std::string> stream, carry;
 };
 
 struct BenchArgs {
   Common common;
-  std::string engine, inputs, shapes, place, trusted_key;
+  LoadArgs loading;
+  std::string engine, inputs, shapes, place;
   int64_t batch = 0;
   double duration = 3, warm_up = 0.2;
   int iterations = 10;
+  int energy_windows = 3;            // on a GPU; 0: no energy
   std::optional<double> max_spread;  // of latencies: p90 / median - 1
-  bool allow_unverified = false, samples = false;
+  bool samples = false;
 };
 
 struct InspectArgs {
@@ -65,10 +74,10 @@ struct CompareArgs {
 
 struct ProfileArgs {
   Common common;
-  std::string engine, inputs, shapes, trace, trusted_key;
+  LoadArgs loading;
+  std::string engine, inputs, shapes, trace;
   int64_t batch = 0;
   int iterations = 50;
-  bool allow_unverified = false;
 };
 
 struct TacticsArgs {

@@ -143,3 +143,26 @@ def test_a_lesser_instruction_set_that_does_not_exist_is_named(bench, engine):
     assert "y" in done
     process = mjlib.millijoule("doctor", env={"MJ_ISA": "avx9"}, check=False)
     assert "MJ_ISA=avx9" in process.stderr
+
+
+def has_gpu():
+    return any(row["what"] == "GPU" and "sm_" in row["state"] for row in mjlib.millijoule_json("doctor")["findings"])
+
+
+def test_doctor_says_whether_the_gpu_counts_energy():
+    rows = [row for row in mjlib.millijoule_json("doctor")["findings"] if row["what"] == "NVML"]
+    assert rows and all("energy counter" in row["state"] or "NVML" in row["state"] for row in rows)
+
+
+@pytest.mark.parametrize("verb", [["run", "--random-inputs"], ["bench", "--duration", 0.05], ["profile"]])
+def test_an_engine_runs_on_the_device_asked_for(engine, verb):
+    for device in ("auto", "cpu"):
+        mjlib.millijoule(verb[0], engine[0], *verb[1:], "--device", device)
+    refused = mjlib.millijoule(verb[0], engine[0], *verb[1:], "--device", "gpu", check=False)
+    assert refused.returncode == 4
+    assert ("--target cuda" if has_gpu() else "no NVIDIA driver") in refused.stderr
+
+
+def test_joules_that_nobody_read_are_absent_and_say_why(bench, engine):
+    energy = mjlib.millijoule_json("bench", engine[0], "--duration", 0.05)["energy"]
+    assert ("joules" in energy) == ("mj_per_inference" in energy) != ("why_not" in energy)

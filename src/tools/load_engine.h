@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine that a verb runs.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/engine.h"
+#include "tools/verbs.h"
+
+namespace mj {
+
+// With `gpu` asked for, anything else is an error that says what is missing.
+Result<std::shared_ptr<Engine>> load_engine(const std::string& path, const LoadArgs& args, const Common& common);
+
+}  // namespace mj
