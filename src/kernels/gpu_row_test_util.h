@@ -10,6 +10,10 @@ namespace mj {
 
 // In every configuration: with the sizes as they are, and with those of what is not constant as symbols.
 void expect_gpu_row_matches(const std::string& row, RowCase c, double tolerance);
+// For a case that is complete but for symbols in its problem; `want` is what its inputs give. An empty config: each
+// that the row suggests.
+void expect_config_matches(const std::string& row, const RowCase& c, const std::string& config,
+                           const std::vector<Tensor>& want, double tolerance);
 // Is there either?
 bool can_run_on_test_gpu();
 // What the launches compute there; symbols are bound by the inputs' dims.

@@ -79,6 +79,21 @@ void expect_compiles_everywhere(const SelectRow& row, const Problem& problem) {
   }
 }
 
+void expect_config(const SelectRow& row, const Problem& problem, const std::vector<Tensor>& given,
+                   const std::string& config, const std::vector<Tensor>& want, double tolerance,
+                   const std::string& what) {
+  const Target target = gpu_target(test_gpu().device->facts().sm);
+  std::vector<Tensor> constants, inputs = given;
+  for (size_t i = 0; i < given.size(); ++i) constants.push_back(problem.inputs[i].constant ? given[i] : Tensor());
+  const Result<Packed> packed = row.pack(problem, target, config, constants);
+  ASSERT_TRUE(packed.ok()) << what << ": " << packed.error().message;
+  for (int consumed : packed->consumed) inputs[static_cast<size_t>(consumed)] = Tensor();
+  const Generated generated = row.generate(problem, target, config);
+  const Result<std::vector<Tensor>> got = run_on_test_gpu(problem, generated, inputs, packed->tensors);
+  ASSERT_TRUE(got.ok()) << what << ": " << got.error().message;
+  expect_close(want, *got, tolerance, fmt::format("{} {}\n{}", what, config, generated.source));
+}
+
 void expect_matches(const SelectRow& row, const Problem& problem, const RowCase& c, const std::vector<Tensor>& want,
                     double tolerance, const std::string& what) {
   const Target target = gpu_target(test_gpu().device->facts().sm);
@@ -87,19 +102,8 @@ void expect_matches(const SelectRow& row, const Problem& problem, const RowCase&
     return;
   }
   expect_compiles_everywhere(row, problem);
-  std::vector<Tensor> constants;
-  for (size_t i = 0; i < c.inputs.size(); ++i) {
-    constants.push_back(problem.inputs[i].constant ? c.inputs[i] : Tensor());
-  }
   for (const std::string& config : row.configs(problem, target)) {
-    const Result<Packed> packed = row.pack(problem, target, config, constants);
-    ASSERT_TRUE(packed.ok()) << what << ": " << packed.error().message;
-    std::vector<Tensor> inputs = c.inputs;
-    for (int consumed : packed->consumed) inputs[static_cast<size_t>(consumed)] = Tensor();
-    const Generated generated = row.generate(problem, target, config);
-    const Result<std::vector<Tensor>> got = run_on_test_gpu(problem, generated, inputs, packed->tensors);
-    ASSERT_TRUE(got.ok()) << what << ": " << got.error().message;
-    expect_close(want, *got, tolerance, fmt::format("{} {}\n{}", what, config, generated.source));
+    expect_config(row, problem, c.inputs, config, want, tolerance, what);
   }
 }
 
@@ -125,6 +129,15 @@ void expect_gpu_row_matches(const std::string& name, RowCase c, double tolerance
   const Problem symbolic = with_symbols(c.problem);
   if (symbolic == c.problem || row.refuses(symbolic, gpu_target(90))) return;
   expect_matches(row, symbolic, c, want, tolerance, name + " with symbols");
+}
+
+void expect_config_matches(const std::string& name, const RowCase& c, const std::string& config,
+                           const std::vector<Tensor>& want, double tolerance) {
+  const SelectRow& row = gpu_row(name);
+  const Target target = gpu_target(test_gpu().device->facts().sm);
+  ASSERT_EQ(row.refuses(c.problem, target), std::nullopt);
+  const std::vector<std::string> configs = config.empty() ? row.configs(c.problem, target) : std::vector{config};
+  for (const std::string& one : configs) expect_config(row, c.problem, c.inputs, one, want, tolerance, name);
 }
 
 std::string gpu_refusal_of(const std::string& name, RowCase c, int sm) {

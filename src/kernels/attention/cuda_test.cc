@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
-#include "kernels/cuda/config_test_util.h"
 #include "kernels/gpu_row_test_util.h"
 #include "ops/attention.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cuda/config_test_util.h"
 #include "kernels/cuda/tile_text.h"
 #include "kernels/gpu_row_test_util.h"
 #include "ops/gemm.h"
