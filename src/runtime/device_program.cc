@@ -2,9 +2,9 @@
 #include "runtime/device_program.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/align.h"
+#include "kernels/cuda/run_launch.h"
 
 namespace mj {
 namespace {
@@ -95,51 +95,17 @@ Result<void> DeviceProgram::upload() {
 Result<void> DeviceProgram::launch(size_t index, const CudaStream& stream, std::span<const TensorRef> inputs,
                                    std::span<const TensorRef> outputs, const Bindings& symbols, void* workspace) const {
   const Step& step = plan_.steps[index];
-  std::vector<void*> addresses;
-  std::vector<int> sizes;
-  std::vector<void*> args;
+  const auto addresses = [](std::span<const TensorRef> refs) {
+    std::vector<void*> at;
+    for (const TensorRef& ref : refs) at.push_back(ref.data);
+    return at;
+  };
+  const std::vector<void*> inputs_at = addresses(inputs), outputs_at = addresses(outputs);
+  std::vector<void*> packed_at;
+  for (const Tensor& packed : step.packed) packed_at.push_back(address(packed));
+  const LaunchOperands operands{inputs_at, outputs_at, packed_at, workspace};
   for (size_t l = 0; l < step.device->launches.size(); ++l) {
-    const Launch& launch = step.device->launches[l];
-    const size_t count = launch.args.size();
-    addresses.assign(count, nullptr);
-    sizes.assign(count, 0);
-    args.assign(count, nullptr);
-    for (size_t i = 0; i < count; ++i) {
-      const LaunchArg& arg = launch.args[i];
-      const auto operand = static_cast<size_t>(arg.index);
-      args[i] = &addresses[i];
-      switch (arg.kind) {
-        case LaunchArg::Kind::input:
-          addresses[i] = inputs[operand].data;
-          break;
-        case LaunchArg::Kind::output:
-          addresses[i] = outputs[operand].data;
-          break;
-        case LaunchArg::Kind::packed:
-          addresses[i] = address(step.packed[operand]);
-          break;
-        case LaunchArg::Kind::workspace: {
-          MJ_ASSIGN(const int64_t offset, arg.value.evaluate(symbols));
-          addresses[i] = static_cast<std::byte*>(workspace) + offset;
-          break;
-        }
-        case LaunchArg::Kind::size: {
-          MJ_ASSIGN(const int64_t size, arg.value.evaluate(symbols));
-          if (size < 0 || size > std::numeric_limits<int>::max()) {
-            return model_error("{} is {} for these inputs, kernels on the device count up to 2^31 - 1", arg.value,
-                               size);
-          }
-          sizes[i] = static_cast<int>(size);
-          args[i] = &sizes[i];
-          break;
-        }
-      }
-    }
-    std::array<int64_t, 3> grid{};
-    for (size_t d = 0; d < grid.size(); ++d) {
-      MJ_ASSIGN(grid[d], launch.grid[d].evaluate(symbols));
-    }
-    MJ_TRY(stream.launch(functions_[index][l], grid, launch.block, launch.shared_bytes, args.data()));
+    MJ_TRY(run_launch(stream, functions_[index][l], step.device->launches[l], operands, symbols));
   }
   return {};
 }

@@ -9,6 +9,9 @@
 namespace mj {
 namespace {
 
+// From here on another section begins: who loads the file hashes sections side by side.
+constexpr size_t kFullSection = size_t{16} << 20;
+
 // Strings in a section: for each a u32 length and its bytes.
 std::vector<std::byte> pack_strings(const std::vector<std::string>& strings) {
   std::vector<std::byte> out;
@@ -41,22 +44,29 @@ Result<Tensor> unpack_strings(const std::vector<int64_t>& dims, int64_t count, s
 }  // namespace
 
 StoredTensor ConstantWriter::add(SectionKind kind, int target, const Tensor& tensor) {
-  auto pool =
-      std::find_if(pools_.begin(), pools_.end(), [&](const Pool& p) { return p.kind == kind && p.target == target; });
-  if (pool == pools_.end()) pool = pools_.insert(pools_.end(), Pool{kind, target, {}, {}});
-
   std::vector<std::byte> strings;
   std::span<const std::byte> bytes(static_cast<const std::byte*>(tensor.raw()), static_cast<size_t>(tensor.bytes()));
   if (tensor.dtype() == DType::string) bytes = strings = pack_strings(tensor.string_data());
 
-  const auto [place, fresh] = pool->known.try_emplace(sha256(bytes));
-  if (fresh) {
-    pool->bytes.resize((pool->bytes.size() + kConstantAlign - 1) / kConstantAlign * kConstantAlign);
-    place->second = {static_cast<int>(pool - pools_.begin()) + 1, static_cast<int64_t>(pool->bytes.size()),
-                     static_cast<int64_t>(bytes.size())};
-    pool->bytes.insert(pool->bytes.end(), bytes.begin(), bytes.end());
+  const Digest digest = sha256(bytes);
+  size_t open = pools_.size();
+  for (size_t i = 0; i < pools_.size(); ++i) {
+    if (pools_[i].kind != kind || pools_[i].target != target) continue;
+    const auto known = pools_[i].known.find(digest);
+    if (known != pools_[i].known.end()) return {tensor.dtype(), tensor.dims(), known->second};
+    open = i;
   }
-  return {tensor.dtype(), tensor.dims(), place->second};
+  if (open == pools_.size() || pools_[open].bytes.size() >= kFullSection) {
+    open = pools_.size();
+    pools_.push_back({kind, target, {}, {}});
+  }
+  Pool& pool = pools_[open];
+  pool.bytes.resize((pool.bytes.size() + kConstantAlign - 1) / kConstantAlign * kConstantAlign);
+  const ConstantRef place{static_cast<int>(open) + 1, static_cast<int64_t>(pool.bytes.size()),
+                          static_cast<int64_t>(bytes.size())};
+  pool.known[digest] = place;
+  pool.bytes.insert(pool.bytes.end(), bytes.begin(), bytes.end());
+  return {tensor.dtype(), tensor.dims(), place};
 }
 
 std::vector<SectionData> ConstantWriter::sections() const {

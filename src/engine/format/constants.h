@@ -36,8 +36,8 @@ struct StoredTensor {
   bool operator==(const StoredTensor&) const = default;
 };
 
-// Collects tensors into sections, one for each kind and target, numbered from 1 in order of first use. Equal bytes of
-// one section are stored once.
+// Collects tensors into sections, each of one kind and target, numbered from 1 in order of first use; a full one is
+// followed by another. Equal bytes of one kind and target are stored once.
 class ConstantWriter {
  public:
   StoredTensor add(SectionKind kind, int target, const Tensor& tensor);

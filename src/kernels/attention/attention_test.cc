@@ -3,31 +3,13 @@
 
 #include <cmath>
 
+#include "kernels/attention/cases_test_util.h"
 #include "kernels/row_test_util.h"
 
 namespace mj {
 namespace {
 
 using Dims = std::vector<int64_t>;
-
-RowCase attend(Attention op, std::vector<Tensor> inputs) {
-  Problem problem;
-  problem.op = std::move(op);
-  return {problem, std::move(inputs), {}};
-}
-
-Attention layout(int64_t heads, std::string_view name) {
-  Attention op;
-  op.heads = heads;
-  op.layout = name;
-  return op;
-}
-
-Tensor loud(uint32_t seed, Dims dims) {
-  Tensor x = random_tensor(seed, std::move(dims));
-  for (float& v : x.mutable_data<float>()) v *= 3;
-  return x;
-}
 
 TEST(AttentionRow, EveryLengthInEveryLayout) {
   for (int64_t s : {1, 2, 17, 49, 128, 512}) {

@@ -21,6 +21,10 @@ std::optional<double> gpu_seconds(const Problem& problem, const Target& target, 
   return kLaunchSeconds + std::max(bytes / target.gpu->bytes_per_second, operations / operations_per_second);
 }
 
+std::optional<double> gpu_streaming_seconds(const Problem& problem, const Target& target, const Bindings& bindings) {
+  return gpu_seconds(problem, target, bindings);
+}
+
 double gpu_f32_fma_per_second(const GpuTarget& gpu) {
   const int cores = gpu.sm == 75 || gpu.sm == 80 ? 64 : 128;  // of a multiprocessor
   return gpu.multiprocessors * cores * gpu.clock_hz;

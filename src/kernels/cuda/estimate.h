@@ -14,6 +14,7 @@ inline constexpr double kLaunchSeconds = 2e-6;
 // `operations` in all, of which the device does `operations_per_second`. Nothing if a size is not known.
 std::optional<double> gpu_seconds(const Problem& problem, const Target& target, const Bindings& bindings,
                                   double operations = 0, double operations_per_second = 1);
+std::optional<double> gpu_streaming_seconds(const Problem& problem, const Target& target, const Bindings& bindings);
 // f32 multiply-adds of all cores.
 double gpu_f32_fma_per_second(const GpuTarget& gpu);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/gather.h"
 
+#include "kernels/gather/cases_test_util.h"
 #include "kernels/row_test_util.h"
 #include "ops/concat.h"
 #include "ops/expand.h"
@@ -12,15 +13,6 @@ namespace mj {
 namespace {
 
 using Dims = std::vector<int64_t>;
-
-RowCase moved(Op op, std::vector<Tensor> inputs, size_t outputs = 1) {
-  Problem problem;
-  problem.op = std::move(op);
-  problem.outputs.resize(outputs);
-  return {problem, std::move(inputs), {}};
-}
-
-Tensor ints(Dims values) { return Tensor::of_i64(values); }
 
 TEST(GatherRow, AnyAxisAndNegativeIndices) {
   for (int64_t axis : {0, 1, 2, -1}) {

@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
+#include "kernels/cuda/row.h"
 #include "ops/pad.h"
 
 namespace mj {
@@ -97,20 +97,9 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
   return packed;
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_pad_cuda;
-const SelectRow select_pad_cuda = {.family = "gather",
-                                   .name = "pad_cuda",
-                                   .version = 1,
-                                   .refuses = refuses,
-                                   .configs = one_config,
-                                   .estimate = estimate,
-                                   .pack = pack,
-                                   .generate = generate};
+const SelectRow select_pad_cuda = streaming_gpu_row("gather", "pad_cuda", refuses, generate, pack);
 
 }  // namespace mj

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/gpu_row_test_util.h"
+#include "kernels/norm/cases_test_util.h"
 #include "ops/batch_norm.h"
 #include "ops/group_norm.h"
 #include "ops/layer_norm.h"
@@ -10,19 +11,6 @@ namespace mj {
 namespace {
 
 using Dims = std::vector<int64_t>;
-
-RowCase problem_of(Op op, std::vector<Tensor> inputs) {
-  Problem problem;
-  problem.op = std::move(op);
-  return {problem, std::move(inputs), {}};
-}
-
-// Far from 0, where a variance as a difference of squares would be lost.
-Tensor shifted(uint32_t seed, Dims dims) {
-  Tensor x = random_tensor(seed, std::move(dims));
-  for (float& v : x.mutable_data<float>()) v += 3;
-  return x;
-}
 
 Tensor cast(const Tensor& x, DType dtype) { return (*evaluate(op("cast", {{0, "to", dtype}}), std::array{x}))[0]; }
 

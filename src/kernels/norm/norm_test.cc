@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include "kernels/norm/cases_test_util.h"
 #include "kernels/row_test_util.h"
 #include "ops/batch_norm.h"
 #include "ops/group_norm.h"
@@ -10,19 +11,6 @@ namespace mj {
 namespace {
 
 using Dims = std::vector<int64_t>;
-
-RowCase problem_of(Op op, std::vector<Tensor> inputs) {
-  Problem problem;
-  problem.op = std::move(op);
-  return {problem, std::move(inputs), {}};
-}
-
-// Far from 0, where a variance as a difference of squares would be lost.
-Tensor shifted(uint32_t seed, Dims dims) {
-  Tensor x = random_tensor(seed, std::move(dims));
-  for (float& v : x.mutable_data<float>()) v += 3;
-  return x;
-}
 
 TEST(NormRow, LayerNormOverTheLastAxes) {
   for (const Dims& dims : {Dims{1, 1}, Dims{3, 7}, Dims{17, 768}, Dims{2, 5, 33}, Dims{0, 8}, Dims{64, 129}}) {

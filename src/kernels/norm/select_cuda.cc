@@ -2,9 +2,9 @@
 // line_norm_cuda: layer_norm, rms_norm, instance_norm and group_norm, whose statistics are of lines of x: the mean
 // first, then the squares of what is left, so that no digits cancel. batch_norm_cuda: its statistics are given.
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
 #include "kernels/cuda/line_text.h"
+#include "kernels/cuda/row.h"
 #include "kernels/norm/form.h"
 #include "ops/batch_norm.h"
 #include "ops/group_norm.h"
@@ -149,30 +149,12 @@ Generated generate_batch(const Problem& problem, const Target&, std::string_view
   return finish_elements(std::move(kernel), count);
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_line_norm_cuda;
-const SelectRow select_line_norm_cuda = {.family = "norm",
-                                         .name = "line_norm_cuda",
-                                         .version = 1,
-                                         .refuses = refuses_lines,
-                                         .configs = one_config,
-                                         .estimate = estimate,
-                                         .pack = pack_nothing,
-                                         .generate = generate_lines};
+const SelectRow select_line_norm_cuda = streaming_gpu_row("norm", "line_norm_cuda", refuses_lines, generate_lines);
 
 extern const SelectRow select_batch_norm_cuda;
-const SelectRow select_batch_norm_cuda = {.family = "norm",
-                                          .name = "batch_norm_cuda",
-                                          .version = 1,
-                                          .refuses = refuses_batch,
-                                          .configs = one_config,
-                                          .estimate = estimate,
-                                          .pack = pack_nothing,
-                                          .generate = generate_batch};
+const SelectRow select_batch_norm_cuda = streaming_gpu_row("norm", "batch_norm_cuda", refuses_batch, generate_batch);
 
 }  // namespace mj

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // pointwise_cuda: one thread an element.
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
+#include "kernels/cuda/row.h"
 #include "kernels/pointwise/body.h"
 
 namespace mj {
@@ -49,20 +49,9 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   return std::move(kernel).finish({ceil_div(count, kThreads), 1, 1}, {kThreads, 1, 1});
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_pointwise_cuda;
-const SelectRow select_pointwise_cuda = {.family = "pointwise",
-                                         .name = "pointwise_cuda",
-                                         .version = 1,
-                                         .refuses = refuses,
-                                         .configs = one_config,
-                                         .estimate = estimate,
-                                         .pack = pack_nothing,
-                                         .generate = generate};
+const SelectRow select_pointwise_cuda = streaming_gpu_row("pointwise", "pointwise_cuda", refuses, generate);
 
 }  // namespace mj

@@ -2,30 +2,11 @@
 #include <cmath>
 
 #include "kernels/gpu_row_test_util.h"
+#include "kernels/pool/cases_test_util.h"
 #include "ops/pool.h"
 
 namespace mj {
 namespace {
-
-using Dims = std::vector<int64_t>;
-
-template <class Pool>
-RowCase pool(Pool op, Dims x) {
-  RowCase c;
-  c.problem.op = std::move(op);
-  c.inputs = {random_tensor(1, std::move(x))};
-  return c;
-}
-
-template <class Pool>
-Pool with(Dims kernel, Dims strides, Dims pads, bool channels_last) {
-  Pool op;
-  op.kernel_shape = std::move(kernel);
-  op.strides = std::move(strides);
-  op.pads = std::move(pads);
-  op.channels_last = channels_last;
-  return op;
-}
 
 template <class Pool>
 void expect_pools() {

@@ -3,28 +3,11 @@
 
 #include <cmath>
 
+#include "kernels/pool/cases_test_util.h"
 #include "kernels/row_test_util.h"
 
 namespace mj {
 namespace {
-
-template <class Pool>
-RowCase pool(Pool op, std::vector<int64_t> x) {
-  RowCase c;
-  c.problem.op = std::move(op);
-  c.inputs = {random_tensor(1, std::move(x))};
-  return c;
-}
-
-template <class Pool>
-Pool with(std::vector<int64_t> kernel, std::vector<int64_t> strides, std::vector<int64_t> pads, bool channels_last) {
-  Pool op;
-  op.kernel_shape = std::move(kernel);
-  op.strides = std::move(strides);
-  op.pads = std::move(pads);
-  op.channels_last = channels_last;
-  return op;
-}
 
 template <class Pool>
 void expect_pools() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // pool_cuda: max_pool and average_pool, one thread an element of the result.
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
+#include "kernels/cuda/row.h"
 #include "ops/pool.h"
 
 namespace mj {
@@ -148,20 +148,9 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   return finish_elements(std::move(kernel), count);
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_pool_cuda;
-const SelectRow select_pool_cuda = {.family = "pool",
-                                    .name = "pool_cuda",
-                                    .version = 1,
-                                    .refuses = refuses,
-                                    .configs = one_config,
-                                    .estimate = estimate,
-                                    .pack = pack_nothing,
-                                    .generate = generate};
+const SelectRow select_pool_cuda = streaming_gpu_row("pool", "pool_cuda", refuses, generate);
 
 }  // namespace mj

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/line_text.h"
+#include "kernels/cuda/row.h"
 #include "ops/reduce.h"
 
 namespace mj {
@@ -153,20 +153,9 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   return lines.finish();
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_reduce_cuda;
-const SelectRow select_reduce_cuda = {.family = "reduce",
-                                      .name = "reduce_cuda",
-                                      .version = 1,
-                                      .refuses = refuses,
-                                      .configs = one_config,
-                                      .estimate = estimate,
-                                      .pack = pack_nothing,
-                                      .generate = generate};
+const SelectRow select_reduce_cuda = streaming_gpu_row("reduce", "reduce_cuda", refuses, generate);
 
 }  // namespace mj

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gpu_row_test_util.h"
+#include "kernels/resize/cases_test_util.h"
 #include "ops/resize.h"
 
 namespace mj {
@@ -7,12 +8,9 @@ namespace {
 
 using Dims = std::vector<int64_t>;
 
-RowCase resized(Resize op, Dims dims, std::vector<float> scales) {
-  Problem problem;
-  problem.op = std::move(op);
-  const Dims count = {std::ssize(scales)};
-  RowCase c{problem, {random_tensor(1, std::move(dims)), {}, Tensor::of<float>(count, scales)}, {false, true, true}};
-  c.constant[1] = false;  // absent
+RowCase resized_by_constants(Resize op, Dims dims, std::vector<float> scales) {
+  RowCase c = resized(std::move(op), std::move(dims), std::move(scales));
+  c.constant = {false, false, true};  // the second is absent
   return c;
 }
 
@@ -23,11 +21,11 @@ TEST(ResizeCuda, EveryModeAndCoordinate) {
       Resize op;
       op.mode = mode;
       op.coordinate_transformation_mode = coordinates;
-      expect_gpu_row_matches("resize_cuda", resized(op, {2, 5, 7, 13}, {1, 2, 1.5f, 1}), 2e-6);
+      expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {2, 5, 7, 13}, {1, 2, 1.5f, 1}), 2e-6);
     }
     Resize op;
     op.mode = mode;
-    expect_gpu_row_matches("resize_cuda", resized(op, {1, 2, 9, 8}, {1, 1, 0.5f, 0.3f}), 2e-6);
+    expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {1, 2, 9, 8}, {1, 1, 0.5f, 0.3f}), 2e-6);
   }
 }
 
@@ -35,14 +33,14 @@ TEST(ResizeCuda, RoundingAndBorders) {
   for (const char* rounding : {"round_prefer_ceil", "floor", "ceil"}) {
     Resize op;
     op.nearest_mode = rounding;
-    expect_gpu_row_matches("resize_cuda", resized(op, {3, 7, 11}, {1, 2, 0.6f}), 0);
+    expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {3, 7, 11}, {1, 2, 0.6f}), 0);
   }
   Resize op;
   op.mode = "cubic";
   op.exclude_outside = true;
   op.cubic_coeff_a = -0.5f;
   op.axes = {1, 2};
-  expect_gpu_row_matches("resize_cuda", resized(op, {3, 7, 11}, {2, 0.6f}), 2e-6);
+  expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {3, 7, 11}, {2, 0.6f}), 2e-6);
 }
 
 // Scales that an axis is too short to feel, but whose places move.
@@ -50,28 +48,26 @@ TEST(ResizeCuda, ScalesThatChangeNoLength) {
   for (const char* mode : {"nearest", "linear"}) {
     Resize op;
     op.mode = mode;
-    expect_gpu_row_matches("resize_cuda", resized(op, {1, 3, 5, 6}, {1.5f, 1.3f, 1.1f, 2}), 2e-6);
+    expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {1, 3, 5, 6}, {1.5f, 1.3f, 1.1f, 2}), 2e-6);
   }
 }
 
 TEST(ResizeCuda, SizesAndNothingToDo) {
   Resize op;
   op.mode = "linear";
-  RowCase c = resized(op, {1, 2, 4, 6}, {});
-  const Dims sizes = {1, 2, 9, 5};
-  c.inputs = {c.inputs[0], {}, {}, Tensor::of_i64(sizes)};
+  RowCase c = resized_to(op, {1, 2, 4, 6}, {1, 2, 9, 5});
   c.constant = {false, false, false, true};
   expect_gpu_row_matches("resize_cuda", c, 2e-6);
   op.keep_aspect_ratio_policy = "not_larger";
   c.problem.op = op;
   c.problem.outputs.clear();
   expect_gpu_row_matches("resize_cuda", c, 2e-6);
-  expect_gpu_row_matches("resize_cuda", resized(op, {1, 2, 3}, {1, 1, 1}), 0);
-  expect_gpu_row_matches("resize_cuda", resized(op, {0, 2, 3}, {1, 2, 2}), 0);
+  expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {1, 2, 3}, {1, 1, 1}), 0);
+  expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {0, 2, 3}, {1, 2, 2}), 0);
 }
 
 TEST(ResizeCuda, OtherTypesAndAnEpilogue) {
-  RowCase c = resized({}, {1, 3, 5, 7}, {1, 1, 2, 2});
+  RowCase c = resized_by_constants({}, {1, 3, 5, 7}, {1, 1, 2, 2});
   for (DType dtype : {DType::u8, DType::f64, DType::bf16}) {
     RowCase narrow = c;
     narrow.inputs[0] = (*evaluate(op("cast", {{0, "to", dtype}}), std::array{c.inputs[0]}))[0];
@@ -80,7 +76,7 @@ TEST(ResizeCuda, OtherTypesAndAnEpilogue) {
   for (const char* mode : {"nearest", "linear"}) {
     Resize op;
     op.mode = mode;
-    RowCase fused = resized(op, {1, 3, 5, 7}, {1, 1, 2, 2});
+    RowCase fused = resized_by_constants(op, {1, 3, 5, 7}, {1, 1, 2, 2});
     add_epilogue(fused, {random_tensor(2, {1, 3, 10, 14})}, mj::op("relu"));
     expect_gpu_row_matches("resize_cuda", fused, 2e-6);
   }
@@ -91,7 +87,7 @@ TEST(ResizeCuda, AnyNumberOfImages) {
   for (const char* mode : {"nearest", "linear"}) {
     Resize op;
     op.mode = mode;
-    RowCase c = resized(op, {3, 7, 1, 1}, {1, 1, 4, 5});
+    RowCase c = resized_by_constants(op, {3, 7, 1, 1}, {1, 1, 4, 5});
     expect_gpu_row_matches("resize_cuda", c, 2e-6);
     complete(c);
     for (const SelectRow* row : all_select_rows()) {
@@ -107,13 +103,13 @@ TEST(ResizeCuda, AnyNumberOfImages) {
 
 TEST(ResizeCuda, Refuses) {
   Resize op;
-  RowCase c = resized(op, {1, 2, 3}, {1, 1, 2});
+  RowCase c = resized_by_constants(op, {1, 2, 3}, {1, 1, 2});
   c.constant = {};
   EXPECT_EQ(gpu_refusal_of("resize_cuda", c), "the scales or sizes are computed");
   op.mode = "linear";
   op.antialias = true;
-  EXPECT_EQ(gpu_refusal_of("resize_cuda", resized(op, {1, 2, 3}, {1, 1, 2})), "it is antialiased");
-  c = resized(op, {1, 2, 3}, {1, 1, 2});
+  EXPECT_EQ(gpu_refusal_of("resize_cuda", resized_by_constants(op, {1, 2, 3}, {1, 1, 2})), "it is antialiased");
+  c = resized_by_constants(op, {1, 2, 3}, {1, 1, 2});
   c.inputs[0] = Tensor::zeros(DType::i32, {1, 2, 3});
   EXPECT_EQ(gpu_refusal_of("resize_cuda", c), "linear of i32");
 }

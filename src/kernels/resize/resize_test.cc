@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/resize.h"
 
+#include "kernels/resize/cases_test_util.h"
 #include "kernels/row_test_util.h"
 
 namespace mj {
 namespace {
 
 using Dims = std::vector<int64_t>;
-
-RowCase resized(Resize op, Dims dims, std::vector<float> scales) {
-  Problem problem;
-  problem.op = std::move(op);
-  const Dims count = {std::ssize(scales)};
-  return {problem, {random_tensor(1, std::move(dims)), {}, Tensor::of<float>(count, scales)}, {}};
-}
 
 TEST(ResizeRow, EveryModeAndCoordinate) {
   for (const char* mode : {"nearest", "linear", "cubic"}) {
@@ -32,9 +26,7 @@ TEST(ResizeRow, EveryModeAndCoordinate) {
 TEST(ResizeRow, SizesAndNothingToDo) {
   Resize op;
   op.mode = "linear";
-  RowCase c = resized(op, {1, 2, 4, 6}, {});
-  const Dims sizes = {1, 2, 9, 5};
-  c.inputs = {c.inputs[0], {}, {}, Tensor::of_i64(sizes)};
+  RowCase c = resized_to(op, {1, 2, 4, 6}, {1, 2, 9, 5});
   expect_row_matches("resize_f32", c, 2e-6);
   expect_row_matches("resize_f32", resized(op, {1, 2, 3}, {1, 1, 1}), 0);
   expect_row_matches("resize_f32", resized(op, {0, 2, 3}, {1, 2, 2}), 0);

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
+#include "kernels/cuda/row.h"
 #include "ops/resize.h"
 
 namespace mj {
@@ -157,20 +157,9 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
   return packed;
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_resize_cuda;
-const SelectRow select_resize_cuda = {.family = "resize",
-                                      .name = "resize_cuda",
-                                      .version = 1,
-                                      .refuses = refuses,
-                                      .configs = one_config,
-                                      .estimate = estimate,
-                                      .pack = pack,
-                                      .generate = generate};
+const SelectRow select_resize_cuda = streaming_gpu_row("resize", "resize_cuda", refuses, generate, pack);
 
 }  // namespace mj

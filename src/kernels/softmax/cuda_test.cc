@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
-
 #include "kernels/gpu_row_test_util.h"
+#include "kernels/softmax/cases_test_util.h"
 
 namespace mj {
 namespace {
 
 using Dims = std::vector<int64_t>;
-
-RowCase along(std::string_view name, int64_t axis, Tensor x) {
-  Problem problem;
-  problem.op = op(name, {{0, "axis", axis}});
-  return {problem, {std::move(x)}, {}};
-}
-
-Tensor stretched(uint32_t seed, Dims dims) {
-  Tensor x = random_tensor(seed, std::move(dims));
-  for (float& v : x.mutable_data<float>()) v *= 30;
-  return x;
-}
 
 TEST(SoftmaxCuda, AnyAxisOfAnyShape) {
   for (const Dims& dims : {Dims{1}, Dims{2, 1}, Dims{7, 33}, Dims{3, 17, 5}, Dims{0, 4}, Dims{13, 128}}) {
@@ -42,14 +29,7 @@ TEST(SoftmaxCuda, LongLines) {
 }
 
 TEST(SoftmaxCuda, MasksAndNans) {
-  Tensor x = stretched(1, {6, 37});
-  for (size_t i = 0; i < 37; ++i) {
-    x.mutable_data<float>()[i] = -INFINITY;                  // all hidden
-    if (i % 3) x.mutable_data<float>()[37 + i] = -INFINITY;  // some hidden
-    x.mutable_data<float>()[74 + i] -= 1e9f;
-  }
-  x.mutable_data<float>()[37 * 3 + 5] = NAN;
-  x.mutable_data<float>()[37 * 4 + 36] = INFINITY;
+  const Tensor x = masks_and_nans();
   expect_gpu_row_matches("softmax_cuda", along("softmax", -1, x), 1e-6);
   expect_gpu_row_matches("softmax_cuda", along("softmax", 0, x), 1e-6);
 }

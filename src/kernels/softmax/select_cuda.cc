@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax_cuda: softmax and log_softmax along any axis.
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
 #include "kernels/cuda/line_text.h"
+#include "kernels/cuda/row.h"
 
 namespace mj {
 namespace {
@@ -57,20 +57,9 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   return lines.finish();
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_softmax_cuda;
-const SelectRow select_softmax_cuda = {.family = "softmax",
-                                       .name = "softmax_cuda",
-                                       .version = 1,
-                                       .refuses = refuses,
-                                       .configs = one_config,
-                                       .estimate = estimate,
-                                       .pack = pack_nothing,
-                                       .generate = generate};
+const SelectRow select_softmax_cuda = streaming_gpu_row("softmax", "softmax_cuda", refuses, generate);
 
 }  // namespace mj

@@ -1,22 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
-
 #include "kernels/row_test_util.h"
+#include "kernels/softmax/cases_test_util.h"
 
 namespace mj {
 namespace {
-
-RowCase along(std::string_view name, int64_t axis, Tensor x) {
-  Problem problem;
-  problem.op = op(name, {{0, "axis", axis}});
-  return {problem, {std::move(x)}, {}};
-}
-
-Tensor stretched(uint32_t seed, std::vector<int64_t> dims) {
-  Tensor x = random_tensor(seed, std::move(dims));
-  for (float& v : x.mutable_data<float>()) v *= 30;
-  return x;
-}
 
 TEST(SoftmaxRow, AnyAxisOfAnyShape) {
   for (const char* name : {"softmax", "log_softmax"}) {
@@ -30,14 +17,7 @@ TEST(SoftmaxRow, AnyAxisOfAnyShape) {
 }
 
 TEST(SoftmaxRow, MasksAndNans) {
-  Tensor x = stretched(1, {6, 37});
-  for (size_t i = 0; i < 37; ++i) {
-    x.mutable_data<float>()[i] = -INFINITY;                  // all hidden
-    if (i % 3) x.mutable_data<float>()[37 + i] = -INFINITY;  // some hidden
-    x.mutable_data<float>()[74 + i] -= 1e9f;
-  }
-  x.mutable_data<float>()[37 * 3 + 5] = NAN;
-  x.mutable_data<float>()[37 * 4 + 36] = INFINITY;
+  const Tensor x = masks_and_nans();
   expect_row_matches("softmax_f32", along("softmax", -1, x), 1e-6);
   expect_row_matches("softmax_f32", along("softmax", 0, x), 1e-6);
 }

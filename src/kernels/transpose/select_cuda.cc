@@ -2,8 +2,8 @@
 // transpose_cuda: axes that stay neighbours count as one. Where the last axis moves, tiles of 32 x 32 go through shared
 // memory, so that both reading and writing touch neighbouring elements; otherwise one thread an element.
 #include "kernels/cuda/body_text.h"
-#include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
+#include "kernels/cuda/row.h"
 #include "ops/transpose.h"
 
 namespace mj {
@@ -126,20 +126,9 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   return one_by_one(problem, axes);
 }
 
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return gpu_seconds(problem, target, bindings);
-}
-
 }  // namespace
 
 extern const SelectRow select_transpose_cuda;
-const SelectRow select_transpose_cuda = {.family = "transpose",
-                                         .name = "transpose_cuda",
-                                         .version = 1,
-                                         .refuses = refuses,
-                                         .configs = one_config,
-                                         .estimate = estimate,
-                                         .pack = pack_nothing,
-                                         .generate = generate};
+const SelectRow select_transpose_cuda = streaming_gpu_row("transpose", "transpose_cuda", refuses, generate);
 
 }  // namespace mj

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/testing/run_generated.h"
 
-#include <array>
-
 #include "base/shape.h"
 #include "device/cuda/memory.h"
 #include "device/cuda/module.h"
-#include "device/cuda/stream.h"
+#include "kernels/cuda/run_launch.h"
 
 namespace mj {
 namespace {
@@ -33,6 +31,12 @@ Result<std::vector<CudaBuffer>> upload(const std::shared_ptr<CudaDevice>& device
   return buffers;
 }
 
+std::vector<void*> addresses(const std::vector<CudaBuffer>& buffers) {
+  std::vector<void*> at;
+  for (const CudaBuffer& buffer : buffers) at.push_back(buffer.data());
+  return at;
+}
+
 }  // namespace
 
 Result<std::vector<Tensor>> run_generated(const std::shared_ptr<CudaDevice>& device, std::span<const std::byte> code,
@@ -56,28 +60,11 @@ Result<std::vector<Tensor>> run_generated(const std::shared_ptr<CudaDevice>& dev
     if (buffer.bytes()) MJ_TRY(stream.fill(buffer.data(), 0x7b, buffer.bytes()));
   }
   if (workspace_bytes) MJ_TRY(stream.fill(workspace.data(), 0x7b, workspace_bytes));
+  const std::vector<void*> inputs_at = addresses(in), outputs_at = addresses(out), packed_at = addresses(constants);
+  const LaunchOperands operands{inputs_at, outputs_at, packed_at, workspace.data()};
   for (const Launch& launch : generated.launches) {
-    std::vector<void*> addresses(launch.args.size());
-    std::vector<int> sizes(launch.args.size());
-    std::vector<void*> args;
-    for (size_t i = 0; i < launch.args.size(); ++i) {
-      const LaunchArg& arg = launch.args[i];
-      const auto index = static_cast<size_t>(arg.index);
-      MJ_ASSIGN(const int64_t value, arg.value.evaluate(symbols));
-      sizes[i] = static_cast<int>(value);
-      if (arg.kind == LaunchArg::Kind::input) addresses[i] = in[index].data();
-      if (arg.kind == LaunchArg::Kind::output) addresses[i] = out[index].data();
-      if (arg.kind == LaunchArg::Kind::packed) addresses[i] = constants[index].data();
-      if (arg.kind == LaunchArg::Kind::workspace) addresses[i] = static_cast<std::byte*>(workspace.data()) + value;
-      args.push_back(arg.kind == LaunchArg::Kind::size ? static_cast<void*>(&sizes[i])
-                                                       : static_cast<void*>(&addresses[i]));
-    }
-    std::array<int64_t, 3> grid{};
-    for (size_t d = 0; d < 3; ++d) {
-      MJ_ASSIGN(grid[d], launch.grid[d].evaluate(symbols));
-    }
     MJ_ASSIGN(const CudaFunction function, module.function(launch.function, launch.shared_bytes));
-    MJ_TRY(stream.launch(function, grid, launch.block, launch.shared_bytes, args.data()));
+    MJ_TRY(run_launch(stream, function, launch, operands, symbols));
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].bytes()) MJ_TRY(stream.copy_out(outputs[i].mutable_raw(), out[i].data(), outputs[i].bytes()));
