@@ -243,7 +243,7 @@ class Compilation {
     if (!left_to_first_load()) {
       MJ_ASSIGN(programs.emplace_back(), Program::make(plan_, options_.target.isa, nullptr, on_device()));
     }
-    if (has_alternatives(*plan_)) {
+    if (has_alternatives(*plan_) && !left_to_first_load()) {
       ProgramOptions own_rows = on_device();
       own_rows.libraries = false;
       MJ_ASSIGN(auto own, Program::make(plan_, options_.target.isa, nullptr, own_rows));
