@@ -15,6 +15,12 @@ namespace {
 
 using Activation = std::function<double(double)>;
 
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
 // Activation i of the list (usual[i % usual.size()] where it is empty); its alpha and beta are read in order of need.
 Result<std::vector<Activation>> activations_of(std::string_view op, const RecurrentFields& f,
                                                const std::vector<std::string>& usual) {
@@ -25,9 +31,7 @@ Result<std::vector<Activation>> activations_of(std::string_view op, const Recurr
   std::vector<Activation> out;
   size_t alphas = 0, betas = 0;
   for (const std::string& original : names) {
-    std::string name = original;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string name = lower_case(original);
     const auto alpha = [&](double otherwise) {
       return alphas < f.activation_alpha.size() ? static_cast<double>(f.activation_alpha[alphas++]) : otherwise;
     };
@@ -196,6 +200,13 @@ const std::vector<std::string> kRnn{"tanh"}, kGru{"sigmoid", "tanh"}, kLstm{"sig
 
 InferResult Rnn::infer(const InferContext& context) const { return infer_recurrent(*this, context, 1, kRnn); }
 InferResult Gru::infer(const InferContext& context) const { return infer_recurrent(*this, context, 3, kGru); }
+bool Lstm::usual_activations() const {
+  for (size_t i = 0; i < activations.size(); ++i) {
+    if (lower_case(activations[i]) != kLstm[i % kLstm.size()]) return false;
+  }
+  return true;
+}
+
 InferResult Lstm::infer(const InferContext& context) const { return infer_recurrent(*this, context, 4, kLstm); }
 
 Result<void> Rnn::reference(std::span<const Tensor> in, std::span<Tensor> out) const {

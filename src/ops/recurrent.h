@@ -54,6 +54,7 @@ struct Lstm : RecurrentFields {
   static constexpr std::string_view kName = "lstm";
   static constexpr auto kFields = std::tuple{MJ_RECURRENT_FIELDS, field(8, "input_forget", &Lstm::input_forget)};
 
+  bool usual_activations() const;  // sigmoid, tanh, tanh in each direction, however they are spelled
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };

@@ -100,9 +100,4 @@ Op with_field(const Op& op, std::string_view name, FieldValue value) {
   return std::move(*made);
 }
 
-bool same_shape(const Shape& a, const Shape& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Dim& x, const Dim& y) { return equal(x, y) == Tri::yes; });
-}
-
 }  // namespace mj

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "problem/anchor.h"
 
 namespace mj {
 
@@ -38,8 +39,5 @@ T field_of(const Op& op, std::string_view name) {
 bool has_field(const Op& op, std::string_view name);
 // The operator with one field changed.
 Op with_field(const Op& op, std::string_view name, FieldValue value);
-
-// Are the dims of two shapes equal for certain?
-bool same_shape(const Shape& a, const Shape& b);
 
 }  // namespace mj

@@ -9,8 +9,6 @@
 namespace mj {
 namespace {
 
-constexpr int64_t kDeviceAlign = 256;
-
 bool is_all_on_device(const Plan& plan) {
   const auto tensor = [&](int id) -> const PlanTensor& { return plan.tensors[static_cast<size_t>(id)]; };
   std::vector<int> arrived;  // from the device

@@ -30,7 +30,7 @@ std::vector<TensorRef> refs_of(const std::vector<int>& ids, const Plan& plan, co
 }
 
 // What kernels count on for where a tensor begins.
-int64_t alignment(bool on_device) { return on_device ? 256 : kCacheLine; }
+int64_t alignment(bool on_device) { return on_device ? kDeviceAlign : kCacheLine; }
 
 // What each symbolic dim of the program is for these symbols; nothing while a symbol is missing.
 std::vector<std::optional<Result<int64_t>>> evaluate_dims(const Program& program, const Bindings& symbols) {

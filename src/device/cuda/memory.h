@@ -9,8 +9,10 @@
 
 namespace mj {
 
-// Device memory, aligned to 256 bytes; its contents are undefined at first. Move-only. Nothing on any stream may use it
-// any more when it dies.
+inline constexpr int64_t kDeviceAlign = 256;  // bytes
+
+// Device memory, aligned to kDeviceAlign; its contents are undefined at first. Move-only. Nothing on any stream may use
+// it any more when it dies.
 class CudaBuffer {
  public:
   CudaBuffer() = default;

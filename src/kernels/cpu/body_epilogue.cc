@@ -5,39 +5,16 @@
 #include <limits>
 
 #include "ops/clip.h"
+#include "problem/anchor.h"
 
 namespace mj::cpu {
 namespace {
-
-bool same_shape(const Shape& a, const Shape& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t d = 0; d < a.size(); ++d) {
-    if (equal(a[d], b[d]) != Tri::yes) return false;
-  }
-  return true;
-}
 
 // One number for each index of the last axis, broadcast along all others.
 bool is_per_column(const Shape& shape, const Shape& out) {
   if (shape.empty() || out.empty() || shape.size() > out.size() || equal(shape.back(), out.back()) != Tri::yes)
     return false;
   return std::all_of(shape.begin(), shape.end() - 1, [](const Dim& dim) { return dim.constant() == 1; });
-}
-
-// The anchor's result, if its shape can be told.
-std::optional<Shape> anchor_shape(const Problem& problem) {
-  std::vector<ValueInfo> inputs;
-  for (int i = 0; i < problem.anchor_inputs; ++i) {
-    const Operand& operand = problem.inputs[static_cast<size_t>(i)];
-    inputs.push_back(operand.dtype == DType::none ? ValueInfo{}
-                                                  : ValueInfo::of(Type::tensor(operand.dtype, operand.shape)));
-  }
-  int fresh = 0;
-  const InferContext context{problem.op.name(), inputs, 1,
-                             [&](std::string_view) { return Dim::symbol("fresh" + std::to_string(fresh++)); }};
-  const InferResult result = problem.op.infer(context);
-  if (!result.ok() || (*result)[0].type.dtype != DType::f32) return std::nullopt;
-  return (*result)[0].type.shape;
 }
 
 // The only instruction that reads `value`, or -1; a result of the body is also read by its node.
@@ -73,9 +50,10 @@ std::optional<std::string> BodyEpilogue::refuses(const Problem& problem) {
   if (body.params[0] != DType::f32 || problem.outputs[0].dtype != DType::f32) {
     return "the epilogue's first result does not stand where the anchor's f32 result does";
   }
-  const std::optional<Shape> anchor = anchor_shape(problem);
+  const std::optional<Type> anchor = anchor_type(problem);
+  const bool told = anchor && anchor->shape && anchor->dtype == DType::f32;
   for (const Operand& output : problem.outputs) {
-    if (!anchor || !same_shape(*anchor, output.shape)) return "the epilogue broadcasts the anchor's result";
+    if (!told || !same_shape(*anchor->shape, output.shape)) return "the epilogue broadcasts the anchor's result";
   }
   return std::nullopt;
 }

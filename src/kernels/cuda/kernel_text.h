@@ -70,7 +70,6 @@ class KernelText {
 
   // `threads` in a block; the kernel is compiled for just that many.
   Generated finish(std::array<Dim, 3> grid, std::array<int, 3> threads, int shared_bytes = 0) &&;
-  // The same kernel's text and launch, to be joined with others into one Generated (join()).
 
  private:
   std::string parameter(LaunchArg arg, std::string type, std::string name);

@@ -60,6 +60,27 @@ std::vector<std::string> tile_configs(const TiledProduct& product, const Target&
 std::optional<double> tiled_product_seconds(const Problem& problem, const TiledProduct& product, const Target& target,
                                             const Bindings& bindings);
 
+// The row of such products: `product_of` says what a problem that is not refused multiplies.
+template <TiledProduct (*product_of)(const Problem& problem)>
+constexpr SelectRow tiled_gpu_row(std::string_view family, std::string_view name, decltype(SelectRow::refuses) refuses,
+                                  decltype(SelectRow::pack) pack) {
+  return {
+      .family = family,
+      .name = name,
+      .version = 1,
+      .refuses = refuses,
+      .configs = [](const Problem& problem, const Target& target) { return tile_configs(product_of(problem), target); },
+      .estimate =
+          [](const Problem& problem, const Target& target, const Bindings& bindings) {
+            return tiled_product_seconds(problem, product_of(problem), target, bindings);
+          },
+      .pack = pack,
+      .generate =
+          [](const Problem& problem, const Target&, std::string_view config) {
+            return tiled_product(problem, parse_tile(config), product_of(problem));
+          }};
+}
+
 // Is it known to be a multiple of 4?
 bool fours(const Dim& dim);
 

@@ -116,28 +116,9 @@ TiledProduct product_of(const Problem& problem) {
   return product;
 }
 
-std::vector<std::string> configs(const Problem& problem, const Target& target) {
-  return tile_configs(product_of(problem), target);
-}
-
-std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
-  return tiled_product_seconds(problem, product_of(problem), target, bindings);
-}
-
-Generated generate(const Problem& problem, const Target&, std::string_view config) {
-  return tiled_product(problem, parse_tile(config), product_of(problem));
-}
-
 }  // namespace
 
 extern const SelectRow select_gemm_cuda_f32;
-const SelectRow select_gemm_cuda_f32 = {.family = "gemm",
-                                        .name = "gemm_cuda_f32",
-                                        .version = 1,
-                                        .refuses = refuses,
-                                        .configs = configs,
-                                        .estimate = estimate,
-                                        .pack = pack_nothing,
-                                        .generate = generate};
+const SelectRow select_gemm_cuda_f32 = tiled_gpu_row<product_of>("gemm", "gemm_cuda_f32", refuses, pack_nothing);
 
 }  // namespace mj

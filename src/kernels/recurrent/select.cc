@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/select.h"
 
-#include <algorithm>
-
 #include "kernels/cpu/lstm.h"
 #include "kernels/estimate.h"
 #include "ops/recurrent.h"
 
 namespace mj {
 namespace {
-
-bool usual_activations(const Lstm& op) {
-  constexpr std::string_view kUsual[] = {"sigmoid", "tanh", "tanh"};
-  for (size_t i = 0; i < op.activations.size(); ++i) {
-    std::string name = op.activations[i];
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (name != kUsual[i % 3]) return false;
-  }
-  return true;
-}
 
 Refusal refuses(const Problem& problem, const Target&) {
   const Lstm* op = problem.op.get_if<Lstm>();
@@ -28,7 +15,7 @@ Refusal refuses(const Problem& problem, const Target&) {
   if (problem.inputs[0].dtype != DType::f32) return "x is not f32";
   if (op->clip > 0) return "it clips its gates";
   if (op->input_forget) return "its input and forget gates are coupled";
-  if (!usual_activations(*op)) return "its activations are not sigmoid, tanh, tanh";
+  if (!op->usual_activations()) return "its activations are not sigmoid, tanh, tanh";
   for (size_t i : {1, 2, 3, 7})
     if (i < problem.inputs.size() && problem.inputs[i].dtype != DType::none && !problem.inputs[i].constant)
       return "its weights are not constant";

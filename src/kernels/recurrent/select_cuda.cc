@@ -18,17 +18,6 @@ bool present(const Problem& problem, size_t i) {
   return i < problem.inputs.size() && problem.inputs[i].dtype != DType::none;
 }
 
-bool usual_activations(const Lstm& op) {
-  constexpr std::string_view kUsual[] = {"sigmoid", "tanh", "tanh"};
-  for (size_t i = 0; i < op.activations.size(); ++i) {
-    std::string name = op.activations[i];
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (name != kUsual[i % 3]) return false;
-  }
-  return true;
-}
-
 struct Form {
   int64_t directions = 1, inputs = 0, hidden = 0;
   Dim steps, sequences;
@@ -51,7 +40,7 @@ Refusal refuses(const Problem& problem, const Target& target) {
   if (problem.inputs[0].dtype != DType::f32) return "x is not f32";
   if (op->clip > 0) return "it clips its gates";
   if (op->input_forget) return "its input and forget gates are coupled";
-  if (!usual_activations(*op)) return "its activations are not sigmoid, tanh, tanh";
+  if (!op->usual_activations()) return "its activations are not sigmoid, tanh, tanh";
   if (present(problem, 7)) return "it has peepholes";
   for (size_t i : {1, 2, 3}) {
     if (present(problem, i) && !problem.inputs[i].constant) return "its weights are not constant";
