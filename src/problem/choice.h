@@ -18,6 +18,7 @@ struct Candidate {
   std::optional<double> seconds;            // measured; absent if only estimated
   std::optional<double> estimated_seconds;  // by the row's own model
   std::optional<Joules> modelled_joules;
+  std::optional<Joules> joules = std::nullopt;  // measured, of a run
 
   bool operator==(const Candidate&) const = default;
 };

@@ -35,6 +35,8 @@ struct Launch {
   std::array<int, 3> block = {1, 1, 1};  // in threads
   int shared_bytes = 0;                  // dynamic shared memory of a block
   std::vector<LaunchArg> args;
+  // The kernel itself waits for the launch before it, so it may be started before that one has ended.
+  bool overlaps = false;
 
   bool operator==(const Launch&) const = default;
 };

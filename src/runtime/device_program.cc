@@ -47,10 +47,11 @@ Result<void> DeviceProgram::load_code() {
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
     const Step& step = plan_.steps[s];
     if (!step.device) continue;
-    CudaModule& module = modules_[step.device->code.raw()];
+    const Tensor& code = step.device->code;
+    CudaModule& module = modules_[{static_cast<const char*>(code.raw()), static_cast<size_t>(code.bytes())}];
     const auto in_place = [&](const Error& error) { return step.origin.empty() ? error : error.in(step.origin[0]); };
     if (!module) {
-      Result<CudaModule> loaded = CudaModule::load(device_, std::as_bytes(step.device->code.data<uint8_t>()));
+      Result<CudaModule> loaded = CudaModule::load(device_, std::as_bytes(code.data<uint8_t>()));
       if (!loaded.ok()) return in_place(loaded.error());
       module = std::move(loaded).value();
     }

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "device/cuda/memory.h"
@@ -39,7 +40,7 @@ class DeviceProgram {
   const Plan& plan_;
   std::shared_ptr<const CudaDevice> device_;
   bool all_of_it_ = false;
-  std::map<const void*, CudaModule> modules_;         // by the code's bytes in the engine
+  std::map<std::string_view, CudaModule> modules_;    // by their code, so that equal code is loaded once
   std::vector<std::vector<CudaFunction>> functions_;  // of each step, one for each launch
   CudaBuffer constants_;
   std::map<const void*, void*> addresses_;  // of constants, by their bytes in the engine

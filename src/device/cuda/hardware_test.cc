@@ -4,6 +4,7 @@
 
 #include <numeric>
 #include <thread>
+#include <vector>
 
 #include "device/cuda/memory.h"
 #include "device/cuda/nvrtc.h"
@@ -78,6 +79,44 @@ TEST_F(CudaHardware, CopiesLaunchesCapturesAndTimes) {
   stream.copy_out(values, buffer.data(), kBytes).value();
   stream.synchronize().value();
   for (int i = 0; i < kCount; ++i) ASSERT_EQ(values[i], static_cast<float>(i + 302)) << i;
+}
+
+// Each launch reads, from the other end, what the one before it wrote.
+constexpr char kTurn[] = R"(extern "C" __global__ void turn(const float* from, float* to, int n) {
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) to[i] = from[n - 1 - i] + 1;
+}
+)";
+
+TEST_F(CudaHardware, OverlappingLaunchesSeeWhatWasWrittenBefore) {
+  if (device->facts().sm < 90) GTEST_SKIP() << "launches do not overlap before sm_90";
+  constexpr int kCount = 1'000'003;
+  constexpr int64_t kBytes = kCount * sizeof(float);
+  const CudaModule turns = CudaModule::load(device, compile_cuda(kTurn, {device->facts().sm}, "turn").value()).value();
+  const CudaFunction turn = turns.function("turn").value();
+  const CudaStream stream = CudaStream::create(device).value();
+  const CudaBuffer buffers[] = {CudaBuffer::allocate(device, kBytes).value(),
+                                CudaBuffer::allocate(device, kBytes).value()};
+  std::vector<float> values(kCount);
+  std::iota(values.begin(), values.end(), 0.0f);
+  stream.copy_in(buffers[0].data(), values.data(), kBytes).value();
+  const auto launches = [&]() -> Result<void> {
+    for (int i = 0; i < 20; ++i) {
+      void *from = buffers[i % 2].data(), *to = buffers[(i + 1) % 2].data();
+      int n = kCount;
+      void* args[] = {&from, &to, &n};
+      MJ_TRY(stream.launch(turn, {100, 1, 1}, {256, 1, 1}, 0, args, i != 7));
+      if (i == 11) MJ_TRY(stream.copy_within(from, to, kBytes));
+    }
+    return {};
+  };
+  launches().value();
+  const CudaGraph graph = stream.capture(launches).value();
+  for (int i = 0; i < 9; ++i) graph.launch(stream).value();
+  stream.copy_out(values.data(), buffers[0].data(), kBytes).value();
+  stream.synchronize().value();
+  for (int i = 0; i < kCount; ++i) ASSERT_EQ(values[static_cast<size_t>(i)], static_cast<float>(i + 200)) << i;
 }
 
 TEST_F(CudaHardware, FailsAsTheFakeDoes) {

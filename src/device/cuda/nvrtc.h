@@ -28,6 +28,8 @@ struct CudaArch {
   int sm = 0;             // 90
   bool specific = false;  // sm_90a: with the instructions that only this architecture has
 
+  // With all that a device of just this compute capability can do.
+  static CudaArch of(int sm) { return {sm, sm == 90}; }
   std::string text() const;  // "sm_90a"
   bool operator==(const CudaArch&) const = default;
 };

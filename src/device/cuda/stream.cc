@@ -8,6 +8,9 @@ namespace {
 
 cuda::Ptr device_address(const void* address) { return reinterpret_cast<cuda::Ptr>(address); }
 
+// Recording such launches into graphs is newer than they are.
+bool can_overlap(const CudaFacts& facts) { return facts.sm >= 90 && facts.driver_version >= 12030; }
+
 size_t copied_bytes(int64_t bytes) {
   CHECK(bytes >= 0, "a copy of {} bytes", bytes);
   return static_cast<size_t>(bytes);
@@ -62,7 +65,7 @@ Result<void> CudaStream::fill(void* to, uint8_t value, int64_t bytes) const {
 }
 
 Result<void> CudaStream::launch(const CudaFunction& function, std::array<int64_t, 3> grid, std::array<int, 3> block,
-                                int64_t shared_bytes, void** args) const {
+                                int64_t shared_bytes, void** args, bool overlaps) const {
   CHECK(function.handle, "a launch of no function");
   CHECK(shared_bytes >= 0 && shared_bytes <= INT_MAX, "{} bytes of shared memory", shared_bytes);
   bool empty = false, large = false;
@@ -81,9 +84,21 @@ Result<void> CudaStream::launch(const CudaFunction& function, std::array<int64_t
   MJ_TRY(stream_.device().make_current());
   const CudaDriver& driver = stream_.driver();
   const auto size = [](auto count) { return static_cast<unsigned>(count); };
-  const cuda::Status status =
-      driver.launch_kernel(function.handle, size(grid[0]), size(grid[1]), size(grid[2]), size(block[0]), size(block[1]),
-                           size(block[2]), size(shared_bytes), stream_.get(), args, nullptr);
+  cuda::Status status = cuda::kSuccess;
+  if (overlaps && can_overlap(stream_.device().facts())) {
+    cuda::LaunchAttribute attribute{cuda::kProgrammaticStreamSerialization, {}};
+    attribute.value.programmatic = 1;
+    const cuda::LaunchConfig config{{size(grid[0]), size(grid[1]), size(grid[2])},
+                                    {size(block[0]), size(block[1]), size(block[2])},
+                                    size(shared_bytes),
+                                    stream_.get(),
+                                    &attribute,
+                                    1};
+    status = driver.launch_kernel_ex(&config, function.handle, args, nullptr);
+  } else {
+    status = driver.launch_kernel(function.handle, size(grid[0]), size(grid[1]), size(grid[2]), size(block[0]),
+                                  size(block[1]), size(block[2]), size(shared_bytes), stream_.get(), args, nullptr);
+  }
   if (status == cuda::kSuccess) [[likely]]
     return {};
   return cuda_error(driver, status, fmt::format("launching kernel '{}'", function.name));

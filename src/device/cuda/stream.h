@@ -31,9 +31,10 @@ class CudaStream {
   Result<void> fill(void* to, uint8_t value, int64_t bytes) const;
 
   // `grid` in blocks (nothing is launched where one is 0), `block` in threads; args[i] points to the i-th parameter,
-  // which is copied before this returns.
+  // which is copied before this returns. With `overlaps` it may start before the launch before it has ended
+  // (programmatic dependent launch), where GPU and driver can do that: from sm_90 on the kernel must wait by itself.
   Result<void> launch(const CudaFunction& function, std::array<int64_t, 3> grid, std::array<int, 3> block,
-                      int64_t shared_bytes, void** args) const;
+                      int64_t shared_bytes, void** args, bool overlaps = false) const;
 
   // Between the two, work is recorded instead of done; synchronize() is an error and spoils the recording.
   Result<void> begin_capture() const;

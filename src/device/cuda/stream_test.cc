@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <tuple>
 #include <vector>
 
 #include "device/cuda/memory.h"
@@ -69,6 +70,39 @@ TEST_F(CudaStreamTest, CopiesFillsAndLaunches) {
   stream.fill(nullptr, 0, 0).value();
   stream.launch(add, {1, 0, 1}, {64, 1, 1}, 0, nullptr).value();
   EXPECT_EQ(fake.calls(), calls);
+}
+
+TEST_F(CudaStreamTest, OnlyLaunchesThatSaySoOverlap) {
+  fake.on_launch = nullptr;
+  const auto launch = [&](bool overlaps) {
+    stream.launch(add, {2, 3, 4}, {64, 2, 1}, 100, nullptr, overlaps).value();
+    return Result<void>();
+  };
+  launch(false).value();
+  launch(true).value();
+  stream.capture([&] { return launch(true); }).value().launch(stream).value();
+  ASSERT_EQ(fake.launches().size(), 3u);
+  EXPECT_FALSE(fake.launches()[0].overlaps);
+  for (const size_t i : {1, 2}) {
+    const FakeLaunch made = fake.launches()[i];
+    EXPECT_TRUE(made.overlaps);
+    EXPECT_EQ(made.grid, (std::array<unsigned, 3>{2, 3, 4}));
+    EXPECT_EQ(made.block, (std::array<unsigned, 3>{64, 2, 1}));
+    EXPECT_EQ(made.shared_bytes, 100u);
+  }
+}
+
+TEST(CudaStream, OlderGpusAndDriversDoNotOverlap) {
+  for (const auto& [sm, driver, overlaps] : {std::tuple(90, 12030, true), {89, 12030, false}, {90, 12020, false}}) {
+    FakeDriver fake;
+    fake.facts.sm = sm;
+    fake.facts.driver_version = driver;
+    const std::shared_ptr<CudaDevice> device = CudaDevice::open(0, fake.driver()).value();
+    const CudaStream stream = CudaStream::create(device).value();
+    const CudaModule module = CudaModule::load(device, std::as_bytes(std::span("code", 4))).value();
+    stream.launch(module.function("add").value(), {1, 1, 1}, {1, 1, 1}, 0, nullptr, true).value();
+    EXPECT_EQ(fake.launches()[0].overlaps, overlaps) << sm << ' ' << driver;
+  }
 }
 
 TEST_F(CudaStreamTest, ReplaysAGraph) {

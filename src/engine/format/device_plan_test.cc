@@ -37,7 +37,8 @@ Plan device_plan() {
                        {Kind::output, 0, 0},
                        {Kind::packed, 0, 0},
                        {Kind::workspace, 0, 16},
-                       {Kind::size, 0, count}}};
+                       {Kind::size, 0, count}},
+                      true};
   kernel.device = DeviceCode{Tensor::zeros(DType::u8, {100}), {launch}, count * 4, {{0, 0}}};
   Step in, out;
   in.kind = out.kind = Step::Kind::copy;

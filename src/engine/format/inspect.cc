@@ -68,6 +68,7 @@ std::string candidate_text(const Candidate& candidate) {
   if (!candidate.seconds && candidate.estimated_seconds) {
     out += fmt::format(", {:.2f} us estimated", *candidate.estimated_seconds * 1e6);
   }
+  if (candidate.joules) out += fmt::format(", {:.3g} uJ measured", candidate.joules->value * 1e6);
   if (candidate.modelled_joules) out += fmt::format(", {:.3g} uJ modelled", candidate.modelled_joules->value * 1e6);
   return out;
 }

@@ -47,6 +47,7 @@ Json candidate_json(const Candidate& candidate) {
   Json out = {{"tactic", printable(candidate.row)}, {"config", printable(candidate.config)}};
   set(out, "seconds", candidate.seconds);
   set(out, "estimated_seconds", candidate.estimated_seconds);
+  set(out, "joules", candidate.joules);
   set(out, "modelled_joules", candidate.modelled_joules);
   return out;
 }

@@ -62,13 +62,17 @@ class PlanToRecord {
 
   KernelRecord kernel(const Step& step) {
     KernelRecord record{step.problem, step.choice, {}, {}, {}};
-    StepTimes times{target_.name, kernels_++, {}};
-    bool measured = false;
+    StepTimes times{target_.name, kernels_++, {}, {}};
+    bool measured = false, has_joules = false;
     for (Candidate& candidate : record.choice.candidates) {
       measured |= candidate.seconds.has_value();
+      has_joules |= candidate.joules.has_value();
       times.seconds.push_back(candidate.seconds.value_or(kNotMeasured));
+      times.joules.push_back(candidate.joules.value_or(Joules{kNotMeasured}).value);
       candidate.seconds.reset();
+      candidate.joules.reset();
     }
+    if (!has_joules) times.joules.clear();
     if (measured) times_.push_back(std::move(times));
     for (const Tensor& tensor : step.packed) {
       record.packed.push_back(constants_.add(SectionKind::weights, number_, tensor));
@@ -91,7 +95,8 @@ class PlanToRecord {
                                  {launch.grid.begin(), launch.grid.end()},
                                  {launch.block.begin(), launch.block.end()},
                                  launch.shared_bytes,
-                                 launch.args});
+                                 launch.args,
+                                 launch.overlaps});
     }
     record.workspace_bytes = device.workspace_bytes;
     for (const auto& [input, output] : device.in_place) {
@@ -108,7 +113,7 @@ class PlanToRecord {
   int64_t kernels_ = 0;
 };
 
-using TimesOfKernel = std::map<int64_t, std::vector<double>>;
+using TimesOfKernel = std::map<int64_t, const StepTimes*>;
 
 class PlanFromRecord {
  public:
@@ -199,11 +204,17 @@ class PlanFromRecord {
     if (!times_) return {};
     const auto found = times_->find(kernel);
     if (found == times_->end()) return {};
-    if (found->second.size() != step.choice.candidates.size()) {
-      return model_error("{} times for its {} candidates", found->second.size(), step.choice.candidates.size());
+    const std::vector<double>&seconds = found->second->seconds, &joules = found->second->joules;
+    std::vector<Candidate>& candidates = step.choice.candidates;
+    if (seconds.size() != candidates.size()) {
+      return model_error("{} times for its {} candidates", seconds.size(), candidates.size());
     }
-    for (size_t i = 0; i < found->second.size(); ++i) {
-      if (found->second[i] >= 0) step.choice.candidates[i].seconds = found->second[i];
+    if (!joules.empty() && joules.size() != candidates.size()) {
+      return model_error("{} energies for its {} candidates", joules.size(), candidates.size());
+    }
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (seconds[i] >= 0) candidates[i].seconds = seconds[i];
+      if (!joules.empty() && joules[i] >= 0) candidates[i].joules = Joules{joules[i]};
     }
     return {};
   }
@@ -221,6 +232,7 @@ class PlanFromRecord {
       std::copy(from.block.begin(), from.block.end(), launch.block.begin());
       launch.shared_bytes = from.shared_bytes;
       launch.args = std::move(from.args);
+      launch.overlaps = from.overlaps;
     }
     device.workspace_bytes = std::move(record.workspace_bytes);
     if (record.in_place.size() % 2 != 0) return model_error("in_place is a list of pairs");
@@ -275,7 +287,7 @@ Records to_records(const Manifest& manifest, const Measurements& measurements, C
 Result<Manifest> from_records(ManifestRecord record, const MeasurementsRecord& measurements,
                               const ConstantReader& constants) {
   std::map<std::string_view, TimesOfKernel> times;
-  for (const StepTimes& step : measurements.step_times) times[step.target][step.kernel] = step.seconds;
+  for (const StepTimes& step : measurements.step_times) times[step.target][step.kernel] = &step;
 
   Manifest manifest;
   manifest.inputs = std::move(record.inputs);

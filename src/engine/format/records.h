@@ -30,6 +30,7 @@ struct LaunchRecord {
   std::vector<int> block;
   int shared_bytes = 0;
   std::vector<LaunchArg> args;
+  bool overlaps = false;
 };
 
 struct DeviceCodeRecord {
@@ -96,11 +97,12 @@ struct ManifestRecord {
   std::vector<SampleRecord> samples;
 };
 
-// The measured seconds of a kernel step's candidates, in their order; negative where there are none.
+// The measured seconds and joules of a kernel step's candidates, in their order; negative where there are none.
 struct StepTimes {
   std::string target;
   int64_t kernel = 0;  // number of the kernel step in its plan, branches counted where they stand
   std::vector<double> seconds;
+  std::vector<double> joules;  // none: of no candidate
 };
 
 struct MeasurementsRecord {

@@ -45,7 +45,7 @@ inline Step example_matmul(const Shape& x, const Shape& y) {
   step.choice.row = "gemm_packed";
   step.choice.version = 3;
   step.choice.config = "mr=6,nr=16";
-  step.choice.candidates = {{"gemm_packed", "mr=6,nr=16", 1.5e-5, 1e-5, Joules{2e-4}},
+  step.choice.candidates = {{"gemm_packed", "mr=6,nr=16", 1.5e-5, 1e-5, Joules{2e-4}, Joules{3e-4}},
                             {"reference", "", std::nullopt, 3e-3, std::nullopt}};
   step.choice.refused = {{"gemm_amx", "the CPU has no AMX"}};
   step.packed = {Tensor::of<uint8_t>({5}, std::vector<uint8_t>{1, 2, 3, 4, 5})};

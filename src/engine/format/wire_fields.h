@@ -177,6 +177,7 @@ void fields(V& v, T& x) {
   v(3, "seconds", x.seconds);
   v(4, "estimated_seconds", x.estimated_seconds);
   v(5, "modelled_joules", x.modelled_joules);
+  v(6, "joules", x.joules);
 }
 template <class V, Of<Refused> T>
 void fields(V& v, T& x) {
@@ -232,6 +233,7 @@ void fields(V& v, T& x) {
   v(3, "block", x.block);
   v(4, "shared_bytes", x.shared_bytes);
   v(5, "args", x.args);
+  v(6, "overlaps", x.overlaps);
 }
 template <class V, Of<DeviceCodeRecord> T>
 void fields(V& v, T& x) {
@@ -381,6 +383,7 @@ void fields(V& v, T& x) {
   v(1, "target", x.target);
   v(2, "kernel", x.kernel);
   v(3, "seconds", x.seconds);
+  v(4, "joules", x.joules);
 }
 template <class V, Of<MeasurementsRecord> T>
 void fields(V& v, T& x) {

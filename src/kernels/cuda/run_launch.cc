@@ -32,7 +32,7 @@ Result<void> run_launch(const CudaStream& stream, const CudaFunction& function, 
   for (size_t d = 0; d < grid.size(); ++d) {
     MJ_ASSIGN(grid[d], launch.grid[d].evaluate(symbols));
   }
-  return stream.launch(function, grid, launch.block, launch.shared_bytes, args.data());
+  return stream.launch(function, grid, launch.block, launch.shared_bytes, args.data(), launch.overlaps);
 }
 
 }  // namespace mj

@@ -25,6 +25,7 @@ struct FakeLaunch {
   std::span<const std::byte> code;  // of the module, while it is loaded
   std::array<unsigned, 3> grid = {}, block = {};
   unsigned shared_bytes = 0;
+  bool overlaps = false;  // programmatic stream serialization
   void** args = nullptr;  // as the kernel gets them; dangling in launches()
 };
 

@@ -194,6 +194,11 @@ cuda::Status FakeDriver::State::launch(Function function, const LaunchConfig& co
     threads *= config.block[i];
   }
   launch.shared_bytes = config.shared_bytes;
+  for (unsigned i = 0; i < config.attribute_count; ++i) {
+    const cuda::LaunchAttribute& attribute = config.attributes[i];
+    if (attribute.id != cuda::kProgrammaticStreamSerialization || owner.facts.sm < 90) return cuda::kInvalidValue;
+    launch.overlaps = attribute.value.programmatic == 1;
+  }
   if (threads > 1024 || launch.shared_bytes > found->second.most_shared_bytes) return cuda::kInvalidValue;
   const auto stream = streams.find(config.stream);
   if (stream == streams.end()) return cuda::kInvalidHandle;
