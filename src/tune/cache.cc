@@ -19,6 +19,7 @@ Json to_json(const std::string& key, const Choice& choice) {
     if (c.seconds) row["seconds"] = *c.seconds;
     if (c.estimated_seconds) row["estimated_seconds"] = *c.estimated_seconds;
     if (c.modelled_joules) row["modelled_joules"] = c.modelled_joules->value;
+    if (c.joules) row["joules"] = c.joules->value;
     candidates.push_back(std::move(row));
   }
   Json refused = Json::array();
@@ -46,6 +47,7 @@ std::optional<std::pair<std::string, Choice>> from_line(const std::string& line)
       if (c.contains("seconds")) candidate.seconds = c.at("seconds").get<double>();
       if (c.contains("estimated_seconds")) candidate.estimated_seconds = c.at("estimated_seconds").get<double>();
       if (c.contains("modelled_joules")) candidate.modelled_joules = Joules{c.at("modelled_joules").get<double>()};
+      if (c.contains("joules")) candidate.joules = Joules{c.at("joules").get<double>()};
       choice.candidates.push_back(std::move(candidate));
     }
     for (const Json& r : json.at("refused")) choice.refused.push_back({r.at("row"), r.at("reason")});

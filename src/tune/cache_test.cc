@@ -31,7 +31,7 @@ Choice example() {
   choice.row = "gemm_f32";
   choice.version = 3;
   choice.config = "mr=6,nr=16";
-  choice.candidates = {{"gemm_f32", "mr=6,nr=16", 1.25e-5, 1e-5, Joules{2e-4}},
+  choice.candidates = {{"gemm_f32", "mr=6,nr=16", 1.25e-5, 1e-5, Joules{2e-4}, Joules{3e-4}},
                        {"reference", "", std::nullopt, std::nullopt, std::nullopt}};
   choice.refused = {{"gemm_amx", "the CPU has no \"AMX\""}};
   return choice;

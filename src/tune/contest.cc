@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <random>
 
 #include "base/clock.h"
+#include "tune/noise.h"
 
 namespace mj {
 namespace {
@@ -14,15 +14,6 @@ constexpr double kTurnSeconds = 0.0005;
 constexpr int kMinRounds = 3, kMaxRounds = 200;
 // One that takes this many times the best's time after that many rounds is out.
 constexpr double kFarBehind = 2;
-
-// Noise for floats; zeros for integers, which are always in range as indices.
-void fill(Tensor& tensor, uint32_t seed) {
-  if (tensor.dtype() != DType::f32) return;
-  std::minstd_rand random(seed + 1);
-  for (float& x : tensor.mutable_data<float>()) {
-    x = static_cast<float>(random()) / static_cast<float>(std::minstd_rand::max()) * 2 - 1;
-  }
-}
 
 TensorRef reference(const Tensor& t) { return TensorRef{const_cast<void*>(t.raw()), t.dims(), t.dtype()}; }
 
@@ -46,8 +37,7 @@ Result<Contest> Contest::make(const Problem& problem, std::span<const Tensor> co
       contest.inputs_.push_back(constants[i]);
     } else {
       MJ_ASSIGN(const std::vector<int64_t> dims, evaluate(operand.shape, bindings));
-      contest.inputs_.push_back(Tensor::zeros(operand.dtype, dims));
-      fill(contest.inputs_.back(), static_cast<uint32_t>(i));
+      contest.inputs_.push_back(noise(operand.dtype, dims, static_cast<uint32_t>(i)));
     }
   }
   for (const Operand& operand : problem.outputs) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 #include "base/clock.h"
 #include "device/cuda/nvrtc.h"
@@ -15,9 +16,12 @@ namespace {
 // nothing is rounded that hardly saves time.
 constexpr double kLibraryHandicap = 1.1, kRoundingHandicap = 1.05;
 
+// With another objective than latency, joules are measured of those that take at most so many times the best's time.
+constexpr double kNearlyBest = 1.1;
+
 // Measured before estimated before order of preference. Estimates count only where nothing was measured and all have
-// one; the reference, which has none, stays last.
-void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> rows) {
+// one; the reference, which has none, stays last. Joules count only where there are any, and those without come after.
+void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> rows, Objective objective) {
   constexpr double kNever = 1e30;
   auto is_reference = [](const Candidate& c) { return c.row == "reference"; };
   const bool by_estimate = std::all_of(candidates.begin(), candidates.end(), [&](const Candidate& c) {
@@ -28,8 +32,14 @@ void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> 
     if (row == rows.end()) return 1.0;
     return (*row)->products ? kRoundingHandicap : (*row)->alternative.empty() ? 1.0 : kLibraryHandicap;
   };
+  const bool by_joules =
+      objective != Objective::latency &&
+      std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.seconds && c.joules; });
   auto cost = [&](const Candidate& c) {
-    return handicap(c) * (by_estimate && !is_reference(c) ? *c.estimated_seconds : c.seconds.value_or(kNever));
+    if (by_estimate && !is_reference(c)) return handicap(c) * *c.estimated_seconds;
+    if (!c.seconds || (by_joules && !c.joules)) return kNever;
+    if (!by_joules) return handicap(c) * *c.seconds;
+    return handicap(c) * c.joules->value * (objective == Objective::edp ? *c.seconds : 1);
   };
   std::stable_sort(candidates.begin(), candidates.end(),
                    [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
@@ -65,7 +75,41 @@ Forced forced_for(std::string_view list, const std::string& family) {
   return forced;
 }
 
+// What is at hand and decides how fast code runs on it.
+std::string machine_of(const TuneOptions& options) {
+  if (!options.target.gpu || !options.device) return "";
+  const CudaFacts& facts = options.device->facts();
+  std::string text =
+      fmt::format(" gpu=({} {}x{}MHz {}bitx{}MHz driver={} nvrtc={} constants={}", facts.name, facts.multiprocessors,
+                  facts.clock_khz / 1000, facts.memory_bus_bits, facts.memory_clock_khz / 1000, facts.driver_version,
+                  options.compile_code ? "" : nvrtc_version(), options.gpu.cold_constants ? "cold" : "warm");
+  if (options.meter) {
+    if (const auto limit = options.meter->readings().power_limit_watts) text += fmt::format(" limit={:.0f}W", *limit);
+  }
+  if (options.objective != Objective::latency) text += fmt::format(" objective={}", name(options.objective));
+  return text + ")";
+}
+
 }  // namespace
+
+std::string_view name(Objective objective) {
+  switch (objective) {
+    case Objective::latency:
+      return "latency";
+    case Objective::energy:
+      return "energy";
+    case Objective::edp:
+      return "edp";
+  }
+  return "";
+}
+
+Result<Objective> parse_objective(std::string_view text) {
+  for (const Objective objective : {Objective::latency, Objective::energy, Objective::edp}) {
+    if (text == name(objective)) return objective;
+  }
+  return error(ErrorCode::usage, "--objective: '{}' is not known; use latency, energy or edp", text);
+}
 
 Result<void> check_forced(std::string_view forced) {
   for (std::string_view word : words_of(forced)) {
@@ -87,7 +131,7 @@ Result<void> check_forced(std::string_view forced) {
 }
 
 Tuner::Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool)
-    : options_(std::move(options)), cache_(cache), pool_(pool) {}
+    : options_(std::move(options)), cache_(cache), pool_(pool), machine_(machine_of(options_)) {}
 
 std::string Tuner::key(const Problem& problem) const {
   std::string sizes;
@@ -110,9 +154,28 @@ std::string Tuner::key(const Problem& problem) const {
   if (problem.products) {
     units = fmt::format(" avx512_bf16={:d} amx_bf16={:d}", options_.target.avx512_bf16, options_.target.amx_bf16);
   }
-  return fmt::format("{} @ [{}] on {} threads={} onednn={}{} rows=({}) {}", to_string(problem), sizes,
-                     options_.target.name(), options_.target.threads, options_.target.onednn, units, rows,
+  return fmt::format("{} @ [{}] on {} threads={} onednn={}{}{} rows=({}) {}", to_string(problem), sizes,
+                     options_.target.name(), options_.target.threads, options_.target.onednn, units, machine_, rows,
                      options_.forced);
+}
+
+// What is worth a try depends on sizes: kernels for GPUs take those that the engine is tuned for.
+std::vector<std::string> Tuner::configs_of(const SelectRow& row, const Problem& problem) const {
+  if (!row.generate) return row.configs(problem, options_.target);
+  Problem sized = problem;
+  for (auto* operands : {&sized.inputs, &sized.outputs}) {
+    for (Operand& operand : *operands) {
+      for (Dim& dim : operand.shape) {
+        std::map<std::string, Dim, std::less<>> values;
+        for (const std::string& symbol : dim.symbols()) {
+          const auto at = options_.opt.find(symbol);
+          values[symbol] = at == options_.opt.end() ? options_.default_size : at->second;
+        }
+        if (!values.empty()) dim = dim.substitute(values);
+      }
+    }
+  }
+  return row.configs(sized, options_.target);
 }
 
 std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& choice) const {
@@ -140,7 +203,7 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
       found.push_back({row, ""});  // listed as a runner-up, not timed
       continue;
     }
-    for (std::string& config : row->configs(problem, options_.target)) found.push_back({row, std::move(config)});
+    for (std::string& config : configs_of(*row, problem)) found.push_back({row, std::move(config)});
   }
   // What a GPU can do stays there: rows of the host would wait for copies, which nothing here knows of.
   const auto on_gpu = [](const Option& option) { return option.row->generate != nullptr; };
@@ -148,19 +211,74 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
   return found;
 }
 
-Result<std::optional<std::vector<double>>> Tuner::measure(const Problem& problem, std::span<const Option> options,
-                                                          std::span<const Tensor> constants) {
+Result<void> Tuner::measure(const Problem& problem, std::span<const Option> options, std::span<const Tensor> constants,
+                            std::span<Candidate> candidates) {
   Bindings bindings = options_.opt;
   for (const auto* operands : {&problem.inputs, &problem.outputs})
     for (const Operand& operand : *operands)
       for (const Dim& dim : operand.shape)
         for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, options_.default_size);
-  Result<Contest> contest = Contest::make(problem, constants, bindings, pool_);
-  if (!contest.ok()) return std::optional<std::vector<double>>();  // the default sizes do not fit together
-  for (const Option& option : options) MJ_TRY(contest.value().add(*option.row, option.config, options_.target));
+  const auto fits = [&](const Operand& operand) {
+    return operand.dtype == DType::none || evaluate(operand.shape, bindings).ok();
+  };
+  if (!std::all_of(problem.inputs.begin(), problem.inputs.end(), fits) ||
+      !std::all_of(problem.outputs.begin(), problem.outputs.end(), fits)) {
+    return {};
+  }
+  if (options[0].row->generate) return measure_on_gpu(problem, options, constants, bindings, candidates);
+  MJ_ASSIGN(Contest contest, Contest::make(problem, constants, bindings, pool_));
+  for (const Option& option : options) MJ_TRY(contest.add(*option.row, option.config, options_.target));
   measured_ += static_cast<int>(options.size());
-  MJ_ASSIGN(std::vector<double> seconds, contest.value().run(options_.seconds_a_candidate));
-  return std::optional(std::move(seconds));
+  MJ_ASSIGN(const std::vector<double> seconds, contest.run(options_.seconds_a_candidate));
+  for (size_t i = 0; i < seconds.size(); ++i) candidates[i].seconds = seconds[i];
+  return {};
+}
+
+Result<void> Tuner::measure_on_gpu(const Problem& problem, std::span<const Option> options,
+                                   std::span<const Tensor> constants, const Bindings& bindings,
+                                   std::span<Candidate> candidates) {
+  std::vector<size_t> entries(options.size());
+  std::iota(entries.begin(), entries.end(), size_t{0});
+  const auto promise = [&](size_t i) { return candidates[i].estimated_seconds.value_or(0); };
+  std::stable_sort(entries.begin(), entries.end(), [&](size_t a, size_t b) { return promise(a) < promise(b); });
+  entries.resize(std::min(entries.size(), options_.most_on_gpu));
+
+  std::vector<Option> entered;
+  for (const size_t i : entries) entered.push_back(options[i]);
+  MJ_ASSIGN(std::vector<DeviceCode> code, device_code(problem, entered));
+  std::vector<Result<Packed>> packed(entered.size(), Packed{});
+  pool_.run(static_cast<int64_t>(entered.size()), [&](int64_t task, int) {
+    const auto i = static_cast<size_t>(task);
+    packed[i] = entered[i].row->pack(problem, options_.target, entered[i].config, constants);
+  });
+  MJ_ASSIGN(const auto contest, GpuContest::make(options_.device, problem, constants, bindings, options_.gpu));
+  for (size_t i = 0; i < entered.size(); ++i) {
+    if (!packed[i].ok()) return packed[i].error();
+    const std::string& config = entered[i].config;
+    MJ_TRY(contest->add(fmt::format("{}{}{}", entered[i].row->name, config.empty() ? "" : " ", config),
+                        std::move(code[i]), *packed[i]));
+  }
+  measured_ += static_cast<int>(entered.size());
+  MJ_ASSIGN(const std::vector<double> seconds, contest->run());
+  for (size_t i = 0; i < entries.size(); ++i) candidates[entries[i]].seconds = seconds[i];
+  return options_.objective == Objective::latency ? Result<void>() : weigh(*contest, entries, candidates);
+}
+
+// Candidate entries[i] is contestant i.
+Result<void> Tuner::weigh(GpuContest& contest, std::span<const size_t> entries, std::span<Candidate> candidates) {
+  CHECK(options_.meter, "objective '{}' without a meter", name(options_.objective));
+  double best = *candidates[entries[0]].seconds;
+  for (const size_t i : entries) best = std::min(best, *candidates[i].seconds);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Candidate& candidate = candidates[entries[i]];
+    if (*candidate.seconds > kNearlyBest * best) continue;
+    MJ_ASSIGN(const GpuEnergy energy, contest.weigh(i, *options_.meter, options_.weighing));
+    if (!energy.why_not.empty()) {
+      return error(ErrorCode::environment, "--objective {}: {}", name(options_.objective), energy.why_not);
+    }
+    candidate.joules = energy.mean;
+  }
+  return {};
 }
 
 // Packed alike, so it costs the file nothing.
@@ -173,19 +291,46 @@ Alternative Tuner::alternative_of(const SelectRow& row, const Problem& problem, 
   CHECK(false, "'{}' has no alternative '{}'", row.name, row.alternative);
 }
 
-Result<DeviceCode> Tuner::device_code(const SelectRow& row, const Problem& problem, std::string_view config) {
-  const Generated generated = row.generate(problem, options_.target, config);
-  Tensor& code = code_[generated.source];
-  if (!code.present()) {
-    const std::string source = std::string(kernel_prelude()) + generated.source;
-    const int sm = options_.target.gpu->sm;
-    const std::string name = generated.launches.empty() ? std::string(row.name) : generated.launches[0].function;
-    MJ_ASSIGN(const std::vector<std::byte> bytes, options_.compile_code ? options_.compile_code(source, sm, name)
-                                                                        : compile_cuda(source, {sm, false}, name));
-    code = Tensor::of<uint8_t>({static_cast<int64_t>(bytes.size())},
-                               {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+Result<std::vector<DeviceCode>> Tuner::device_code(const Problem& problem, std::span<const Option> options) {
+  struct Job {
+    const std::string *source, *name;
+    std::string place;
+    Result<std::vector<std::byte>> code;
+  };
+  std::vector<Generated> all;
+  for (const Option& option : options) all.push_back(option.row->generate(problem, options_.target, option.config));
+  std::vector<Job> jobs;
+  const std::string no_name;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!code_.try_emplace(all[i].source).second) continue;
+    const std::string& config = options[i].config;
+    jobs.push_back({&all[i].source, all[i].launches.empty() ? &no_name : &all[i].launches[0].function,
+                    fmt::format("{}{}{}", options[i].row->name, config.empty() ? "" : " ", config),
+                    std::vector<std::byte>()});
   }
-  return DeviceCode{code, generated.launches, generated.workspace_bytes, generated.in_place};
+  const int sm = options_.target.gpu->sm;
+  pool_.run(static_cast<int64_t>(jobs.size()), [&](int64_t task, int) {
+    Job& job = jobs[static_cast<size_t>(task)];
+    const std::string source = std::string(kernel_prelude()) + *job.source;
+    job.code = options_.compile_code ? options_.compile_code(source, sm, *job.name)
+                                     : compile_cuda(source, CudaArch::of(sm), *job.name);
+  });
+  std::optional<Error> failed;
+  for (const Job& job : jobs) {
+    if (job.code.ok()) {
+      code_[*job.source] = Tensor::of<uint8_t>({static_cast<int64_t>(job.code->size())},
+                                               {reinterpret_cast<const uint8_t*>(job.code->data()), job.code->size()});
+    } else {
+      code_.erase(*job.source);
+      if (!failed) failed = job.code.error().in(job.place);
+    }
+  }
+  if (failed) return *failed;
+  std::vector<DeviceCode> code;
+  for (Generated& g : all) {
+    code.push_back({code_.at(g.source), std::move(g.launches), g.workspace_bytes, std::move(g.in_place)});
+  }
+  return code;
 }
 
 Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> constants) {
@@ -203,7 +348,7 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
     for (const SelectRow* candidate : rows_for(problem, options_.target)) {
       if (candidate->name != cached->row || candidate->version != cached->version) continue;
       if (candidate->refuses(problem, options_.target)) continue;
-      const std::vector<std::string> configs = candidate->configs(problem, options_.target);
+      const std::vector<std::string> configs = configs_of(*candidate, problem);
       if (std::find(configs.begin(), configs.end(), cached->config) != configs.end()) row = candidate;
     }
     if (row) chosen.choice = *cached, ++cache_hits_;
@@ -219,17 +364,12 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
     const bool has_fallback = found.size() > 1 && found.back().row->family == "any";
     const std::span<const Option> contestants(found.data(), found.size() - (has_fallback ? 1 : 0));
     bool decided = true;  // nothing left that a later build could measure
-    const bool on_gpu = found[0].row->generate != nullptr;
-    if (contestants.size() > 1 && on_gpu) {
-      decided = false;  // by estimate
-    } else if (contestants.size() > 1) {
-      decided = options_.measure && seconds_ + seconds_since(start) < options_.seconds_in_all;
-      if (decided) {
-        MJ_ASSIGN(const std::optional<std::vector<double>> seconds, measure(problem, contestants, constants));
-        for (size_t i = 0; seconds && i < seconds->size(); ++i) choice.candidates[i].seconds = (*seconds)[i];
-      }
+    if (contestants.size() > 1) {
+      const bool at_hand = options_.measure && (found[0].row->generate == nullptr || options_.device);
+      decided = at_hand && seconds_ + seconds_since(start) < options_.seconds_in_all;
+      if (decided) MJ_TRY(measure(problem, contestants, constants, choice.candidates));
     }
-    rank(choice.candidates, rows_for(problem, options_.target));
+    rank(choice.candidates, rows_for(problem, options_.target), options_.objective);
     const Candidate& best = choice.candidates[0];
     choice.row = best.row;
     choice.config = best.config;
@@ -243,7 +383,9 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
   MJ_ASSIGN(chosen.packed, row->pack(problem, options_.target, chosen.choice.config, constants));
   chosen.products = row->products;
   if (row->generate) {
-    MJ_ASSIGN(chosen.device, device_code(*row, problem, chosen.choice.config));
+    const Option option{row, chosen.choice.config};
+    MJ_ASSIGN(std::vector<DeviceCode> code, device_code(problem, {&option, 1}));
+    chosen.device = std::move(code[0]);
   }
   if (!row->alternative.empty()) chosen.alternative = alternative_of(*row, problem, chosen.packed);
   seconds_ += seconds_since(start);

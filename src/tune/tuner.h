@@ -5,14 +5,21 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/select.h"
 #include "tune/cache.h"
+#include "tune/gpu_contest.h"
 
 namespace mj {
+
+// What a choice has least of. Energy is measured, never modelled: it needs a meter.
+enum class Objective : uint8_t { latency, energy, edp };  // edp: joules times seconds
+std::string_view name(Objective objective);
+Result<Objective> parse_objective(std::string_view text);
 
 struct TuneOptions {
   Target target;
@@ -27,6 +34,21 @@ struct TuneOptions {
   // CUDA C++ to code for target.gpu; `name` is the kernel's. Null: by NVRTC.
   std::function<Result<std::vector<std::byte>>(const std::string& source, int sm, const std::string& name)>
       compile_code;
+
+  // The GPU of the target, for candidates to be timed on; null: they are chosen by estimate.
+  std::shared_ptr<const CudaDevice> device;
+  GpuContestOptions gpu;
+  size_t most_on_gpu = 16;                   // of a problem's candidates are timed: those with the best estimates
+  Objective objective = Objective::latency;  // of steps on the GPU
+  std::shared_ptr<NvmlMeter> meter;          // of the device; needed for other objectives than latency
+  // Of each candidate that is nearly as fast as the best.
+  GpuEnergyOptions weighing = {.settle_seconds = 0,
+                               .idle_seconds = 0,
+                               .warm_up_seconds = 0.3,
+                               .window_seconds = 0.5,
+                               .windows = 4,
+                               .now = nullptr,
+                               .wait = nullptr};
 };
 
 // An error that names the word of `forced` which no row answers to.
@@ -52,16 +74,23 @@ class Tuner {
     std::string config;
   };
   std::string key(const Problem& problem) const;
+  std::vector<std::string> configs_of(const SelectRow& row, const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
-  Result<DeviceCode> device_code(const SelectRow& row, const Problem& problem, std::string_view config);
+  // Of each option; what is not compiled yet is compiled side by side.
+  Result<std::vector<DeviceCode>> device_code(const Problem& problem, std::span<const Option> options);
   Alternative alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const;
-  // Seconds of each option; nothing where the sizes to tune at do not fit together.
-  Result<std::optional<std::vector<double>>> measure(const Problem& problem, std::span<const Option> options,
-                                                     std::span<const Tensor> constants);
+  // Puts down what each option takes; nothing where the sizes to tune at do not fit together.
+  Result<void> measure(const Problem& problem, std::span<const Option> options, std::span<const Tensor> constants,
+                       std::span<Candidate> candidates);
+  Result<void> measure_on_gpu(const Problem& problem, std::span<const Option> options,
+                              std::span<const Tensor> constants, const Bindings& bindings,
+                              std::span<Candidate> candidates);
+  Result<void> weigh(GpuContest& contest, std::span<const size_t> entries, std::span<Candidate> candidates);
 
   TuneOptions options_;
   TacticCache& cache_;
   ThreadPool& pool_;
+  std::string machine_;  // what times on its GPU depend on, as part of a key
   double seconds_ = 0;
   int measured_ = 0, cache_hits_ = 0;
   std::map<std::string, Tensor> code_;  // by source

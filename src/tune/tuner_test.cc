@@ -3,9 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
+#include <mutex>
 
 #include "base/file.h"
+#include "device/cuda/testing/fake_driver.h"
+#include "energy/testing/fake_nvml.h"
+#include "kernels/cuda/testing/emulate.h"
 
 namespace mj {
 namespace {
@@ -151,6 +157,175 @@ TEST_F(TunerTest, ACacheEntryThatNoRowOffersIsAMiss) {
     EXPECT_EQ(hits_, 0);
   }
   std::filesystem::remove(path);
+}
+
+// On a GPU where only the time a kernel takes is emulated.
+class GpuTunerTest : public TunerTest {
+ protected:
+  GpuTunerTest() {
+    options_.target = parse_target("cuda-sm90", Target()).value();
+    options_.compile_code = [this](const std::string& source, int, const std::string&) {
+      const std::lock_guard lock(mutex_);
+      ++compiled_;
+      const auto bytes = std::as_bytes(std::span(source));
+      return Result<std::vector<std::byte>>({bytes.begin(), bytes.end()});
+    };
+    options_.gpu.replay_seconds = 1e-6;
+    fake_.parameter_bytes = [](const FakeLaunch& launch) {
+      return parameter_sizes({reinterpret_cast<const char*>(launch.code.data()), launch.code.size()}, launch.function);
+    };
+    // Each kernel takes 2 % more time than the one before it.
+    fake_.on_launch = [this](const FakeLaunch& launch) {
+      const auto number = kernels_.try_emplace(launch.code.data(), kernels_.size()).first->second;
+      const double seconds = 0.01 * (1 + 0.02 * static_cast<double>(number));
+      fake_.advance(seconds);
+      if (at_launch_) at_launch_(number, seconds);
+    };
+    const auto half = [&](int64_t rows, int64_t columns, bool constant) {
+      return Operand{DType::f16, {Dim(rows), Dim(columns)}, constant};
+    };
+    product_.problem.op = op("gemm");
+    product_.problem.anchor_inputs = 2;
+    product_.problem.inputs = {half(128, 128, false), half(128, 128, true)};
+    product_.problem.outputs = {half(128, 128, false)};
+    product_.constants = {Tensor(), Tensor::zeros(DType::f16, {128, 128})};
+  }
+  void open() { options_.device = CudaDevice::open(0, fake_.driver()).value(); }
+  Choice choose_product() { return choose(options_, product_.problem, product_.constants).choice; }
+  int timed(const Choice& choice) const {
+    return static_cast<int>(std::count_if(choice.candidates.begin(), choice.candidates.end(),
+                                          [](const Candidate& c) { return c.seconds.has_value(); }));
+  }
+
+  FakeDriver fake_;
+  FakeNvml nvml_;
+  TuneOptions options_;
+  Gemm product_;
+  std::mutex mutex_;
+  int compiled_ = 0;
+  std::map<const void*, size_t> kernels_;
+  std::function<void(size_t number, double seconds)> at_launch_;
+};
+
+TEST_F(GpuTunerTest, CandidatesAreTimedOnTheGpuAtHand) {
+  open();
+  const Choice choice = choose_product();
+  ASSERT_GE(choice.candidates.size(), 3u);
+  EXPECT_GE(timed(choice), 2);
+  EXPECT_EQ(measured_, timed(choice));
+  EXPECT_NEAR(*choice.candidates[0].seconds, 0.01, 1e-4);
+  for (size_t i = 1; i < choice.candidates.size() && choice.candidates[i].seconds; ++i) {
+    EXPECT_LE(*choice.candidates[i - 1].seconds, *choice.candidates[i].seconds);
+  }
+  EXPECT_LE(compiled_, measured_) << "the chosen one is not compiled again";
+
+  // What was measured is remembered, for this GPU and driver.
+  EXPECT_EQ(choose_product(), choice);
+  EXPECT_EQ(hits_, 1);
+  EXPECT_EQ(measured_, 0);
+  options_.device.reset();
+  fake_.facts.driver_version += 10;
+  open();
+  choose_product();
+  EXPECT_EQ(hits_, 0);
+  EXPECT_GT(measured_, 1);
+  options_.device.reset();
+  EXPECT_EQ(fake_.left(), "");
+}
+
+TEST_F(GpuTunerTest, WithoutTheGpuOrTimeTheyAreEstimated) {
+  const Choice by_estimate = choose_product();
+  EXPECT_EQ(timed(by_estimate), 0);
+  EXPECT_EQ(compiled_, 1);
+  open();
+  options_.seconds_in_all = 0;
+  EXPECT_EQ(choose_product(), by_estimate);
+  options_.seconds_in_all = 60;
+  options_.measure = false;
+  EXPECT_EQ(choose_product(), by_estimate);
+  EXPECT_EQ(cache_.size(), 0u);
+}
+
+TEST_F(GpuTunerTest, OnlyThoseThatPromiseMostAreTimed) {
+  const Choice by_estimate = choose_product();
+  open();
+  options_.most_on_gpu = 2;
+  const Choice choice = choose_product();
+  EXPECT_EQ(timed(choice), 2);
+  EXPECT_EQ(choice.candidates.size(), by_estimate.candidates.size());
+  for (const Candidate& candidate : {choice.candidates[0], choice.candidates[1]}) {
+    EXPECT_LE(*candidate.estimated_seconds, *by_estimate.candidates[1].estimated_seconds);
+  }
+}
+
+TEST_F(GpuTunerTest, WhatCannotBeCompiledIsNamed) {
+  open();
+  options_.compile_code = [](const std::string&, int, const std::string& name) -> Result<std::vector<std::byte>> {
+    return error(ErrorCode::environment, "compiling {}", name);
+  };
+  Tuner tuner(options_, cache_, pool_);
+  const Result<Chosen> chosen = tuner.choose(product_.problem, product_.constants);
+  ASSERT_FALSE(chosen.ok());
+  EXPECT_EQ(chosen.error().message.rfind("gemm_cuda", 0), 0u) << chosen.error().message;
+  EXPECT_EQ(tuner.compiled(), 0);
+}
+
+TEST_F(GpuTunerTest, EveryFailingCallIsAnError) {
+  open();
+  options_.most_on_gpu = 2;
+  const auto run = [&] {
+    cache_ = {};
+    return Tuner(options_, cache_, pool_).choose(product_.problem, product_.constants);
+  };
+  ASSERT_TRUE(run().ok());
+  const int64_t before = fake_.calls();
+  ASSERT_TRUE(run().ok());
+  const int64_t calls = fake_.calls() - before;
+  int64_t errors = 0;
+  for (int64_t n = 1; n <= calls; ++n) {
+    fake_.fail_nth(n);
+    const Result<Chosen> chosen = run();
+    if (chosen.ok()) continue;
+    ++errors;
+    EXPECT_EQ(chosen.error().code, ErrorCode::environment) << chosen.error().message;
+    EXPECT_EQ(cache_.size(), 0u);
+  }
+  EXPECT_GT(errors, calls / 2);  // the others give things back
+  options_.device.reset();
+  EXPECT_EQ(fake_.left(), "");
+}
+
+// The later ones, which take a little longer, draw much less.
+TEST_F(GpuTunerTest, ForEnergyTheLeastJoulesWin) {
+  at_launch_ = [this](size_t number, double seconds) { nvml_.draw(number < 2 ? 500 : 300, seconds); };
+  open();
+  options_.most_on_gpu = 3;
+  options_.meter = nvml_.meter();
+  options_.weighing.now = [this] { return nvml_.now(); };
+  options_.weighing.wait = [this](double seconds) { nvml_.draw(100, seconds); };
+  const Choice fastest = choose_product();
+  EXPECT_NEAR(*fastest.candidates[0].seconds, 0.01, 1e-4);
+  EXPECT_FALSE(fastest.candidates[0].joules);
+  for (const Objective objective : {Objective::energy, Objective::edp}) {
+    options_.objective = objective;
+    kernels_.clear();
+    const Choice choice = choose_product();
+    EXPECT_EQ(hits_, 0) << "the objective is part of the key";
+    ASSERT_EQ(timed(choice), 3);
+    EXPECT_NEAR(*choice.candidates[0].seconds, 0.0104, 1e-4);
+    EXPECT_NEAR(choice.candidates[0].joules->value, 0.0104 * 300, 0.1);
+    EXPECT_NEAR(choice.candidates[1].joules->value, 0.01 * 500, 0.2);
+    EXPECT_EQ(choose_product(), choice);
+    EXPECT_EQ(hits_, 1);
+  }
+  nvml_.stuck = true;
+  cache_ = {};
+  Tuner tuner(options_, cache_, pool_);
+  const Result<Chosen> chosen = tuner.choose(product_.problem, product_.constants);
+  ASSERT_FALSE(chosen.ok());
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "--objective edp: the energy counter did not move", chosen.error().message);
+  EXPECT_EQ(parse_objective("edp").value(), Objective::edp);
+  EXPECT_EQ(parse_objective("joules").error().code, ErrorCode::usage);
 }
 
 TEST_F(TunerTest, WhatWasNotMeasuredIsNotRemembered) {
