@@ -42,5 +42,7 @@ std::string refusal_of(const std::string& row, RowCase c);
 void add_epilogue(RowCase& c, const std::vector<Tensor>& terms, Op last);
 
 Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims);
+// Its elements as f16, bf16, ..., rounded to nearest even.
+Tensor cast_to(const Tensor& tensor, DType dtype);
 
 }  // namespace mj

@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/bf16.h"
 #include "kernels/onednn/run_module.h"
+#include "ops/cast.h"
 #include "ops/sequences.h"
 
 namespace mj {
@@ -207,6 +208,10 @@ Tensor random_tensor(uint32_t seed, std::vector<int64_t> dims) {
   Tensor t = Tensor::zeros(DType::f32, std::move(dims));
   for (float& x : t.mutable_data<float>()) x = uniform(engine);
   return t;
+}
+
+Tensor cast_to(const Tensor& tensor, DType dtype) {
+  return evaluate(Cast{.to = dtype}, std::span(&tensor, 1)).value()[0];
 }
 
 }  // namespace mj

@@ -109,12 +109,23 @@ TEST(AttentionCuda, Epilogue) {
   expect_gpu_row_matches(kRow, c, 2e-5);
 }
 
+TEST(AttentionCuda, LowerPrecision) {
+  RowCase c = attend(layout(2, "bhsd"), {loud(1, {1, 2, 19, 16}), loud(2, {1, 2, 21, 16}), loud(3, {1, 2, 21, 12})});
+  add_epilogue(c, {random_tensor(4, {1, 2, 19, 12}), random_tensor(5, {12})}, op("relu"));
+  expect_narrow_gpu_row_matches(kRow, c, 2e-5);
+  expect_narrow_gpu_row_matches(kRow, attend(layout(3, "qkv"), {loud(1, {1, 9, 3 * 3 * 5})}), 2e-5);
+  c = attend(layout(3, "bshd"), {loud(1, {2, 9, 12}), loud(2, {2, 21, 12}), loud(3, {2, 21, 12}), loud(4, {9, 21})});
+  expect_narrow_gpu_row_matches(kRow, c, 2e-5);
+  for (size_t i = 0; i < 3; ++i) c.inputs[i] = cast_to(c.inputs[i], DType::f16);
+  expect_gpu_row_matches(kRow, c, 1e-3);  // the mask stays f32
+}
+
 TEST(AttentionCuda, SaysWhyNot) {
   EXPECT_EQ(gpu_refusal_of(kRow, attend(layout(1, "bhsd"),
                                         {loud(1, {1, 1, 3, 512}), loud(2, {1, 1, 3, 512}), loud(3, {1, 1, 3, 700})})),
             "a tile of heads of 512 and 700 does not fit a multiprocessor");
   RowCase c = attend(layout(2, "qkv"), {Tensor::zeros(DType::f64, {1, 5, 12})});
-  EXPECT_EQ(gpu_refusal_of(kRow, c), "an operand is f64, not f32");
+  EXPECT_EQ(gpu_refusal_of(kRow, c), "an operand is f64");
 }
 
 }  // namespace

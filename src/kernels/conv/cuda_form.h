@@ -27,10 +27,12 @@ struct ConvCudaForm {
 Refusal conv_cuda_refusal(const Problem& problem);
 // Of a problem that is not refused.
 ConvCudaForm conv_cuda_form(const Problem& problem);
-// The weights as [taps, channels of a group, outputs].
+// The weights as f32 [taps, channels of a group, outputs].
 Result<Packed> pack_conv_cuda(const Problem& problem, const Target& target, std::string_view config,
                               std::span<const Tensor> constants);
 
+// The bias of `channel`, where there is one.
+std::string bias_text(KernelText& kernel);
 // Where tap `tap` (an expression) stands in spatial dim d, in taps of that dim.
 std::string tap_text(const ConvCudaForm& form, size_t d, std::string_view tap);
 // Where spatial dim d of output position `position` (an expression) begins to read: negative in the padding.

@@ -129,6 +129,15 @@ TEST(ConvCuda, SeveralOutputs) {
   expect_gpu_row_matches(kRow, c, 2e-5);
 }
 
+TEST(ConvCuda, LowerPrecision) {
+  if (!can_run_on_test_gpu()) GTEST_SKIP();
+  for (bool channels_last : {true, false}) {
+    RowCase c = conv({{}, {1, 1, 1, 1}, {}, 2}, channels_last, {1, 3, 5, 8}, {12, 4, 3, 3});
+    add_epilogue(c, {random_tensor(5, channels_last ? Dims{1, 3, 5, 12} : Dims{1, 12, 3, 5})}, op("relu"));
+    expect_narrow_gpu_row_matches(kRow, c, 2e-5);
+  }
+}
+
 TEST(ConvCuda, SaysWhyNot) {
   RowCase c = conv({}, true, {1, 4, 4, 3}, {5, 3, 2, 2});
   EXPECT_EQ(gpu_refusal_of(kRow, c), "takes it");
@@ -149,6 +158,21 @@ TEST(ConvDepthwiseCuda, SeveralOutputsAChannelAndOtherRanks) {
   expect_conv_matches(kDepthwise, {{}, {1, 1, 1, 1}, {}, 5}, {1, 4, 7, 5}, {15, 1, 3, 3});
   expect_conv_matches(kDepthwise, {{}, {2, 0}, {}, 3}, {2, 17, 3}, {3, 1, 3});
   expect_conv_matches(kDepthwise, {{}, {1, 0, 1, 0, 1, 1}, {}, 2}, {1, 3, 4, 5, 2}, {2, 1, 2, 2, 3});
+}
+
+// Channels of 8, 4, 2 and 1 at once.
+TEST(ConvDepthwiseCuda, NeighbouringChannels) {
+  for (int64_t channels : {16, 12, 6, 5}) {
+    for (int64_t stride : {1, 2}) {
+      RowCase c = conv({{stride, stride}, {1, 1, 1, 1}, {}, channels}, true, {2, 5, 7, channels}, {channels, 1, 3, 3});
+      const int64_t h = stride == 1 ? 5 : 3, w = stride == 1 ? 7 : 4;
+      add_epilogue(c, {random_tensor(5, {2, h, w, channels}), random_tensor(6, {h, 1, 1})}, op("silu"));
+      if (stride == 1) expect_gpu_row_matches(kDepthwise, c, 2e-5);
+      expect_narrow_gpu_row_matches(kDepthwise, c, 2e-5);
+    }
+  }
+  expect_narrow_gpu_row_matches(kDepthwise, conv({{}, {1, 1, 1, 1}, {}, 4}, false, {1, 5, 7, 4}, {4, 1, 3, 3}), 2e-5);
+  expect_narrow_gpu_row_matches(kDepthwise, conv({{}, {}, {}, 4}, true, {1, 5, 7, 4}, {8, 1, 3, 3}), 2e-5);
 }
 
 TEST(ConvDepthwiseCuda, Epilogue) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// conv_cuda_f32: convolution as a tiled product whose one operand is read from the image's windows.
+// conv_cuda_f32: convolution, with sums in f32, as a tiled product whose one operand is read from the image's windows.
 //   [N,spatial...,C]: rows are pixels of the result, columns its channels; [N,C,spatial...]: the other way round, so
 //   that
 // neighbouring columns are neighbours in memory in both. The depth is (tap, channel); each group is a batch.
@@ -24,7 +24,8 @@ bool is_pixelwise(const ConvCudaForm& form) {
 TileOperand windows(KernelText& kernel, const ConvCudaForm& form, int loads) {
   TileOperand x;
   x.along_depth = form.channels_last;
-  x.vector = form.channels_last && form.channels % 4 == 0;
+  x.dtype = kernel.problem().inputs[0].dtype;
+  x.vector = x.dtype == DType::f32 && form.channels_last && form.channels % 4 == 0;
   x.pointer = kernel.input(0);
   const std::string first_channel = form.group > 1 ? fmt::format("batch * {} + ", form.channels) : "";
   if (form.channels_last && is_pixelwise(form)) {
@@ -78,7 +79,7 @@ std::string store(KernelText& kernel, const ConvCudaForm& form) {
     lines += fmt::format("    const int index = (column / {0} * {1} + channel) * {0} + column % {0};\n",
                          kernel.size(form.positions()), form.all_outputs());
   }
-  if (form.has_bias) lines += fmt::format("    const float result = sum + {}[channel];\n", kernel.input(2));
+  if (form.has_bias) lines += fmt::format("    const float result = sum + {};\n", bias_text(kernel));
   return lines + epilogue_text(kernel, form.has_bias ? "result" : "sum", "index");
 }
 

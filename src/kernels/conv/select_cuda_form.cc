@@ -25,7 +25,7 @@ int64_t ConvCudaForm::taps() const {
 
 Refusal conv_cuda_refusal(const Problem& problem) {
   if (!problem.op.get_if<Conv>()) return "not a convolution";
-  if (Refusal reason = f32_anchor_refusal(problem)) return reason;
+  if (Refusal reason = float_anchor_refusal(problem)) return reason;
   if (!problem.inputs[1].constant) return "its weights are not constant";
   return std::nullopt;
 }
@@ -60,15 +60,20 @@ Result<Packed> pack_conv_cuda(const Problem& problem, const Target&, std::string
   const ConvCudaForm form = conv_cuda_form(problem);
   const int64_t taps = form.taps(), channels = form.channels, outputs = form.all_outputs();
   Tensor packed = Tensor::zeros(DType::f32, {taps, channels, outputs});
-  const std::span<const float> from = constants[1].data<float>();
+  const std::vector<double> from = constants[1].to_f64();
   const std::span<float> to = packed.mutable_data<float>();
   size_t next = 0;
   for (int64_t o = 0; o < outputs; ++o) {
     for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t t = 0; t < taps; ++t) to[static_cast<size_t>((t * channels + c) * outputs + o)] = from[next++];
+      for (int64_t t = 0; t < taps; ++t)
+        to[static_cast<size_t>((t * channels + c) * outputs + o)] = static_cast<float>(from[next++]);
     }
   }
   return Packed{{std::move(packed)}, {1}};
+}
+
+std::string bias_text(KernelText& kernel) {
+  return c_load(kernel.problem().inputs[2].dtype, kernel.input(2) + "[channel]");
 }
 
 std::string tap_text(const ConvCudaForm& form, size_t d, std::string_view tap) {

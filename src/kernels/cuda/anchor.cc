@@ -7,10 +7,12 @@
 #include "problem/anchor.h"
 
 namespace mj {
-std::optional<std::string> f32_anchor_refusal(const Problem& problem) {
+
+std::optional<std::string> float_anchor_refusal(const Problem& problem) {
   for (int i = 0; i < problem.anchor_inputs; ++i) {
     const DType dtype = problem.inputs[static_cast<size_t>(i)].dtype;
-    if (dtype != DType::f32 && dtype != DType::none) return fmt::format("an operand is {}, not f32", name(dtype));
+    const bool known = dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::none;
+    if (!known) return fmt::format("an operand is {}", name(dtype));
   }
   if (std::optional<std::string> reason = epilogue_refusal(problem)) return reason;
   if (problem.epilogue.empty()) return std::nullopt;

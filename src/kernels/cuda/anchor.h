@@ -9,8 +9,8 @@
 
 namespace mj {
 
-// Why the problem is not one of f32 operands with an epilogue that can be written down (body_text.h), or nothing.
-// Outputs have the shape of the anchor's result.
-std::optional<std::string> f32_anchor_refusal(const Problem& problem);
+// Why the problem is not one of f32, f16 or bf16 operands with an epilogue that can be written down (body_text.h), or
+// nothing. Outputs have the shape of the anchor's result.
+std::optional<std::string> float_anchor_refusal(const Problem& problem);
 
 }  // namespace mj

@@ -110,6 +110,15 @@ std::string instruction_text(const Body& body, const BodyInstruction& instructio
   return expression(instruction.op, c_maths(from), args);
 }
 
+// What a value is rounded from if it is a float that was cast to f16 or bf16; otherwise the value itself.
+int before_rounding(const Body& body, int value) {
+  const auto params = static_cast<int>(body.params.size());
+  if (value < params) return value;
+  const BodyInstruction& last = body.instructions[static_cast<size_t>(value - params)];
+  const bool rounds = last.op.is("cast") && (last.dtype == DType::f16 || last.dtype == DType::bf16);
+  return rounds && body.dtype(last.args[0]) == DType::f32 ? last.args[0] : value;
+}
+
 }  // namespace
 
 std::optional<std::string> body_refusal(const Body& body) {
@@ -149,7 +158,10 @@ BodyText body_text(const Body& body, std::span<const std::string> params, std::s
     text.lines += fmt::format("  const {} {} = {};\n", c_maths(dtype), name, value);
     values.push_back(name);
   }
-  for (int result : body.results) text.results.push_back(values[static_cast<size_t>(result)]);
+  for (int result : body.results) {
+    text.results.push_back(values[static_cast<size_t>(result)]);
+    text.stored.push_back(values[static_cast<size_t>(before_rounding(body, result))]);
+  }
   return text;
 }
 
@@ -211,7 +223,7 @@ std::string epilogue_text(KernelText& kernel, const std::string& value, const st
   BodyText body = body_text(problem.epilogue, params, prefix);
   for (size_t i = 0; i < problem.outputs.size(); ++i) {
     body.lines +=
-        fmt::format("  {}[{}] = {};\n", kernel.output(i), index, c_store(problem.outputs[i].dtype, body.results[i]));
+        fmt::format("  {}[{}] = {};\n", kernel.output(i), index, c_store(problem.outputs[i].dtype, body.stored[i]));
   }
   return body.lines;
 }

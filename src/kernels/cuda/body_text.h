@@ -19,6 +19,7 @@ std::optional<std::string> body_refusal(const Body& body);
 struct BodyText {
   std::string lines;                 // declarations, one a line
   std::vector<std::string> results;  // expressions of c_maths(dtype of the result)
+  std::vector<std::string> stored;  // the same before they are rounded to their dtype, for what c_store() rounds anyway
 };
 
 // `params[i]` is an expression of c_maths(body.params[i]). Names that it declares begin with `prefix`.

@@ -12,7 +12,7 @@ typedef unsigned int Index;
 
 #ifndef MJ_EMULATED
 #define DYNAMIC_SHARED(type, name)                                    \
-  extern __shared__ __align__(16) unsigned char dynamic_shared_bytes[]; \
+  extern __shared__ __align__(1024) unsigned char dynamic_shared_bytes[]; \
   type* const name = (type*)dynamic_shared_bytes
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
@@ -25,6 +25,14 @@ __device__ __forceinline__ unsigned short f32_to_f16(float x) {
   unsigned short y;
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y) : "f"(x));
   return y;
+}
+// A launch may begin before the one before it has ended (programmatic dependent launch, sm_90 and later): waits for
+// that end, and lets the next one begin.
+__device__ __forceinline__ void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
 }
 #endif
 
@@ -174,15 +182,17 @@ std::string KernelText::size(const Dim& dim) {
 void KernelText::in_place(int input, int output) { in_place_.push_back({input, output}); }
 
 Generated KernelText::finish(std::array<Dim, 3> grid, std::array<int, 3> threads, int shared_bytes) && {
-  Launch launch{name_, grid, threads, shared_bytes, {}};
+  Launch launch{name_, grid, threads, shared_bytes, {}, true};
   std::string parameters;
   for (const Parameter& parameter : parameters_) {
     parameters += fmt::format("{}{}{}", parameters.empty() ? "" : ", ", parameter.type, parameter.name);
     launch.args.push_back(parameter.arg);
   }
   Generated generated;
-  generated.source = fmt::format("{}extern \"C\" __global__ void __launch_bounds__({}) {}({}) {{\n{}}}\n", helpers_,
-                                 threads[0] * threads[1] * threads[2], name_, parameters, lines_);
+  generated.source = fmt::format("{}extern \"C\" __global__ void {}__launch_bounds__({}) {}({}) {{\n{}{}}}\n", helpers_,
+                                 cluster_ > 1 ? fmt::format("__cluster_dims__({}, 1, 1) ", cluster_) : "",
+                                 threads[0] * threads[1] * threads[2], name_, parameters,
+                                 waits_itself_ ? "" : "  wait_for_previous();\n", lines_);
   generated.launches = {std::move(launch)};
   generated.workspace_bytes = workspace_bytes_;
   generated.in_place = in_place_;

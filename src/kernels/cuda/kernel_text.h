@@ -57,14 +57,21 @@ class KernelText {
 
   // Says that output `output` may lie where input `input` does; call it before the first input() or output().
   void in_place(int input, int output);
+  // By default a kernel begins with wait_for_previous(): until then it may run beside the launch before it, and must
+  // touch nothing that changes. This one calls it itself, in every thread.
+  void waits_itself() { waits_itself_ = true; }
+  // `blocks` neighbours along x form a cluster (sm_90 and later); shared memory is dynamic then.
+  void cluster(int blocks) { cluster_ = blocks; }
   void reserve_workspace(const Dim& bytes) { workspace_bytes_ = bytes; }
 
   template <class... Args>
   void line(fmt::format_string<Args...> format, Args&&... args) {
     lines_ += "  " + fmt::format(format, std::forward<Args>(args)...) + "\n";
   }
-  void text(std::string_view lines) { lines_ += lines; }    // as it is; braces need no doubling
-  void helper(std::string_view text) { helpers_ += text; }  // before the kernel: functions, types
+  void text(std::string_view lines) { lines_ += lines; }  // as it is; braces need no doubling
+  void helper(std::string_view text) {                    // before the kernel: functions, types; each once
+    if (helpers_.find(text) == std::string::npos) helpers_ += text;
+  }
 
   const Problem& problem() const { return problem_; }
 
@@ -83,6 +90,8 @@ class KernelText {
   std::vector<Parameter> parameters_;
   std::vector<std::array<int, 2>> in_place_;
   Dim workspace_bytes_ = 0;
+  bool waits_itself_ = false;
+  int cluster_ = 1;
   std::string lines_, helpers_;
 };
 

@@ -11,10 +11,10 @@ using PackConstants = decltype(SelectRow::pack);
 using RefuseProblem = decltype(SelectRow::refuses);
 
 constexpr SelectRow streaming_gpu_row(std::string_view family, std::string_view name, RefuseProblem refuses,
-                                      GenerateKernels generate, PackConstants pack = pack_nothing) {
+                                      GenerateKernels generate, PackConstants pack = pack_nothing, int version = 1) {
   return {.family = family,
           .name = name,
-          .version = 1,
+          .version = version,
           .refuses = refuses,
           .configs = one_config,
           .estimate = gpu_streaming_seconds,

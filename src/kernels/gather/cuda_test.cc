@@ -138,6 +138,22 @@ TEST(BoxCopyCuda, Refuses) {
       "more than 128 parts");
 }
 
+TEST(BoxCopyCuda, LowerPrecision) {
+  const Tensor x = random_tensor(1, {6, 9, 8});
+  RowCase c = moved_by_constants(Slice{}, {x, ints({2, 0}), ints({5, 8})});
+  add_body(c, random_tensor(2, {8, 8}));
+  expect_narrow_gpu_row_matches("box_copy_cuda", c, 0);
+  c = moved_by_constants(Concat{1}, {x, random_tensor(2, {6, 3, 8})});
+  c.constant.clear();
+  expect_narrow_gpu_row_matches("box_copy_cuda", c, 0);
+  c = moved_by_constants(Gather{0}, {x, ints({2, 0, -1})});
+  add_body(c, random_tensor(3, {3, 1, 8}));
+  expect_narrow_gpu_row_matches("gather_cuda", c, 0);
+  c = moved_by_constants(Pad{}, {x, ints({0, 1, 8, 0, 1, 0})});
+  add_body(c, random_tensor(3, {16}));
+  expect_narrow_gpu_row_matches("pad_cuda", c, 0);
+}
+
 TEST(PadCuda, EveryModeGrowsAndCuts) {
   for (const char* mode : {"constant", "reflect", "edge", "wrap"}) {
     Tensor x = random_tensor(1, {4, 5, 6});

@@ -72,6 +72,28 @@ TEST(NormCuda, HalfInputsWithFloatScales) {
   }
 }
 
+// Lines of 8, 4 and 2 neighbours at once; in registers and not; of a warp and of a block.
+TEST(NormCuda, LowerPrecision) {
+  for (int64_t length : {8, 12, 30, 768, 5120}) {
+    RowCase c =
+        problem_of(LayerNorm{}, {shifted(1, {3, length}), random_tensor(2, {length}), random_tensor(3, {length})});
+    expect_gpu_row_matches("line_norm_cuda", c, 2e-5);
+    add_epilogue(c, {random_tensor(4, {3, length}), random_tensor(5, {3, 1})}, op("silu"));
+    expect_narrow_gpu_row_matches("line_norm_cuda", c, 4e-5);
+  }
+  expect_narrow_gpu_row_matches("line_norm_cuda",
+                                problem_of(RmsNorm{-2}, {shifted(1, {3, 4, 16}), random_tensor(2, {4, 1})}), 4e-5);
+  for (const Dims& dims : {Dims{2, 6, 4, 4}, Dims{2, 6, 3, 3}, Dims{2, 6, 2, 2}}) {
+    const Tensor x = shifted(1, dims), scale = random_tensor(2, {6}), bias = random_tensor(3, {6});
+    expect_narrow_gpu_row_matches("line_norm_cuda", problem_of(GroupNorm{3}, {x, scale, bias}), 4e-5);
+  }
+  const Tensor scale = random_tensor(2, {32}), bias = random_tensor(3, {32});
+  expect_narrow_gpu_row_matches("line_norm_cuda",
+                                problem_of(GroupNorm{2, 1e-5f, true}, {shifted(1, {2, 3, 5, 32}), scale, bias}), 4e-5);
+  expect_narrow_gpu_row_matches("line_norm_cuda",
+                                problem_of(InstanceNorm{1e-5f, true}, {shifted(1, {2, 3, 5, 32}), scale, bias}), 4e-5);
+}
+
 TEST(NormCuda, NanStaysInItsRow) {
   Tensor x = shifted(1, {3, 19});
   x.mutable_data<float>()[20] = NAN;

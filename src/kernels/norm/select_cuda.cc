@@ -5,6 +5,7 @@
 #include "kernels/cuda/index_text.h"
 #include "kernels/cuda/line_text.h"
 #include "kernels/cuda/row.h"
+#include "kernels/cuda/vector_text.h"
 #include "kernels/norm/form.h"
 #include "ops/batch_norm.h"
 #include "ops/group_norm.h"
@@ -47,8 +48,10 @@ std::string number(float value, std::string_view maths) { return fmt::format("({
 
 struct Lines {
   Dim count, length;
-  bool across = false;       // neighbouring lines are neighbours in memory
-  std::string first, place;  // of a line; of its element `l` from there
+  bool across = false;                                      // neighbouring lines are neighbours in memory
+  std::string first, place;                                 // of a line; of its element `l` from there
+  Dim run;                                                  // of elements of a line that are neighbours in memory
+  LineOperand::Lies channel = LineOperand::Lies::anywhere;  // what is of a channel, under them
   float epsilon = 0;
   bool centred = true;  // are means taken off?
 };
@@ -60,14 +63,21 @@ Lines group_lines(KernelText& kernel, const Dim& groups, bool channels_last) {
   Dim plane = 1;
   for (size_t d = channels_last ? 1 : 2; d + (channels_last ? 1 : 0) < x.size(); ++d) plane *= x[d];
   const Dim width = groups == channels ? Dim(1) : floor_div(channels, groups);  // channels of a group
-  Lines lines{x[0] * groups, width * plane, false, "", "", 0, true};
+  Lines lines;
+  lines.count = x[0] * groups;
+  lines.length = width * plane;
   if (!channels_last) {
+    lines.run = lines.length;
+    const bool whole = is_multiple(plane, line_width(kernel.problem().inputs[0].dtype, lines.run));
+    lines.channel = whole ? LineOperand::Lies::in_one : LineOperand::Lies::anywhere;
     lines.first = fmt::format("line * {}", kernel.size(lines.length));
     lines.place = "first + l";
     return lines;
   }
   const std::string g = kernel.size(groups), c = kernel.size(channels), w = kernel.size(width);
   lines.across = width.constant() == 1;
+  lines.run = width;
+  lines.channel = LineOperand::Lies::as_neighbours;
   const std::string image = fmt::format("line / {} * {}", g, kernel.size(channels * plane));
   lines.first = fmt::format("{} + line % {}{}", image, g, lines.across ? "" : " * " + w);
   lines.place = lines.across ? fmt::format("first + l * {}", c) : fmt::format("first + l / {} * {} + l % {}", w, c, w);
@@ -80,6 +90,7 @@ Lines row_lines(KernelText& kernel, int64_t axis) {
   Lines lines;
   lines.count = element_count(Shape(x.begin(), x.begin() + first));
   lines.length = element_count(Shape(x.begin() + first, x.end()));
+  lines.run = lines.length;
   lines.first = fmt::format("line * {}", kernel.size(lines.length));
   lines.place = "first + l";
   return lines;
@@ -97,28 +108,37 @@ Generated generate_lines(const Problem& problem, const Target&, std::string_view
   const Shape& x = problem.inputs[0].shape;
   const std::string_view maths = c_maths(problem.inputs[0].dtype), suffix = maths == "float" ? "f" : "";
   Lines form;
-  std::string scale_at, bias_at;
+  std::vector<LineOperand> operands;
+  const auto add = [&](size_t i, const std::string& at, LineOperand::Lies lies) {
+    operands.push_back({i == 1 ? "factor" : "bias", i, at, lies});
+  };
   if (const InstanceNorm* instance = problem.op.get_if<InstanceNorm>()) {
     form = group_lines(kernel, instance->channels_last ? x.back() : x[1], instance->channels_last);
     form.epsilon = instance->epsilon;
-    scale_at = bias_at = channel(kernel, instance->channels_last);
+    for (size_t i : {1u, 2u}) add(i, channel(kernel, instance->channels_last), form.channel);
   } else if (const GroupNorm* group = problem.op.get_if<GroupNorm>()) {
     form = group_lines(kernel, group->num_groups, group->channels_last);
     form.epsilon = group->epsilon;
-    scale_at = bias_at = channel(kernel, group->channels_last);
+    for (size_t i : {1u, 2u}) add(i, channel(kernel, group->channels_last), form.channel);
   } else {
     const LayerNorm* layer = problem.op.get_if<LayerNorm>();
     const RmsNorm* rms = problem.op.get_if<RmsNorm>();
     form = row_lines(kernel, layer ? layer->axis : rms->axis);
     form.epsilon = layer ? layer->epsilon : rms->epsilon;
     form.centred = layer != nullptr;
-    scale_at = broadcast_index(kernel, problem.inputs[1].shape, x, "i");
-    if (has(problem, 2)) bias_at = broadcast_index(kernel, problem.inputs[2].shape, x, "i");
+    for (size_t i : {1u, 2u}) {
+      if (!has(problem, i)) continue;
+      const Shape& shape = problem.inputs[i].shape;
+      const bool neighbours = lies_whole(shape, x, line_width(problem.inputs[0].dtype, form.run));
+      add(i, broadcast_index(kernel, shape, x, "i"),
+          neighbours ? LineOperand::Lies::as_neighbours : LineOperand::Lies::anywhere);
+    }
   }
-  LineText lines(kernel, form.count, form.length, form.across, kMostHeld);
+  LineText lines(kernel, form.count, form.length, form.across, kMostHeld,
+                 line_width(problem.inputs[0].dtype, form.run));
   lines.begin();
   kernel.line("const Index first = {};", form.first);
-  lines.elements(maths, form.place, loaded(kernel, 0, "i"));
+  lines.elements(maths, form.place);
   const std::string n = fmt::format("({}){}", maths, kernel.size(form.length));
   std::string centred = "x";
   if (form.centred) {
@@ -128,9 +148,7 @@ Generated generate_lines(const Problem& problem, const Target&, std::string_view
   }
   lines.reduce("squares", "Sum", "0", fmt::format("{0} * {0}", centred));
   kernel.line("const {} scale = 1 / sqrt{}(squares / {} + {});", maths, suffix, n, number(form.epsilon, maths));
-  std::string value = fmt::format("{} * scale * {}", centred, loaded(kernel, 1, scale_at));
-  if (!bias_at.empty()) value += " + " + loaded(kernel, 2, bias_at);
-  lines.each(fmt::format("    const {} y = {};\n", maths, value) + epilogue_text(kernel, "y", "i"));
+  lines.store(fmt::format("{} * scale * factor{}", centred, operands.size() > 1 ? " + bias" : ""), operands);
   return lines.finish();
 }
 
@@ -152,7 +170,8 @@ Generated generate_batch(const Problem& problem, const Target&, std::string_view
 }  // namespace
 
 extern const SelectRow select_line_norm_cuda;
-const SelectRow select_line_norm_cuda = streaming_gpu_row("norm", "line_norm_cuda", refuses_lines, generate_lines);
+const SelectRow select_line_norm_cuda =
+    streaming_gpu_row("norm", "line_norm_cuda", refuses_lines, generate_lines, pack_nothing, 2);
 
 extern const SelectRow select_batch_norm_cuda;
 const SelectRow select_batch_norm_cuda = streaming_gpu_row("norm", "batch_norm_cuda", refuses_batch, generate_batch);

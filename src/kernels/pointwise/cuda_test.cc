@@ -65,6 +65,48 @@ TEST(PointwiseCuda, OperandsBroadcastAndNarrowIntegersWrap) {
   expect_gpu_row_matches("pointwise_cuda", c, 0);
 }
 
+// (x + y) * z, and x: with operands that lie under the result in every way.
+RowCase two_results(std::vector<Tensor> inputs) {
+  RowCase c;
+  c.inputs = std::move(inputs);
+  Body& body = c.problem.epilogue;
+  body.params.assign(3, DType::f32);
+  const int sum = body.append(op("add"), {0, 1});
+  body.results = {body.append(op("mul"), {sum, 2}), sum};
+  c.problem.outputs.resize(2);
+  return c;
+}
+
+TEST(PointwiseCuda, NeighboursAtOnce) {
+  const Tensor x = random_tensor(1, {6, 4, 16});
+  for (const std::vector<int64_t>& dims :
+       std::vector<std::vector<int64_t>>{{6, 4, 16}, {16}, {4, 1}, {6, 1, 1}, {1}, {6, 1, 16}, {4, 16}}) {
+    const RowCase c = two_results({x, random_tensor(2, dims), random_tensor(3, {6, 1, 16})});
+    expect_gpu_row_matches("pointwise_cuda", c, 1e-6);
+    expect_narrow_gpu_row_matches("pointwise_cuda", c, 1e-6);
+  }
+  // Rows of 12 and of 7 are not of 8; 5 x 3 is not of 2.
+  for (const auto& [dims, row] : {std::pair<std::vector<int64_t>, int64_t>{{2, 12}, 12}, {{8, 7}, 7}, {{5, 3}, 3}}) {
+    const RowCase c = two_results({random_tensor(1, dims), random_tensor(2, {row}), random_tensor(3, {dims[0], 1})});
+    expect_gpu_row_matches("pointwise_cuda", c, 1e-6);
+    expect_narrow_gpu_row_matches("pointwise_cuda", c, 1e-6);
+  }
+}
+
+TEST(PointwiseCuda, NeighboursOfSeveralTypes) {
+  RowCase c;
+  c.inputs = {random_tensor(1, {4, 8}), cast_to(random_tensor(2, {4, 8}), DType::f64),
+              Tensor::zeros(DType::boolean, {4, 8})};
+  for (size_t i = 0; i < 32; i += 3) c.inputs[2].mutable_data<bool>()[i] = true;
+  Body& body = c.problem.epilogue;
+  body.params = {DType::f32, DType::f64, DType::boolean};
+  const int wide = body.append(op("cast", {{0, "to", DType::f64}}), {0});
+  const int chosen = body.append(op("where"), {2, wide, 1});
+  body.results = {chosen, body.append(op("greater"), {wide, 1}), body.append(op("cast", {{0, "to", DType::i8}}), {0})};
+  c.problem.outputs.resize(3);
+  expect_gpu_row_matches("pointwise_cuda", c, 1e-12);
+}
+
 TEST(PointwiseCuda, SaysWhyNot) {
   RowCase c;
   c.problem.op = op("div");

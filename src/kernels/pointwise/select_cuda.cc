@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// pointwise_cuda: one thread an element.
-#include "kernels/cuda/body_text.h"
+// pointwise_cuda: a thread takes as many neighbouring elements as it can read and write at once.
 #include "kernels/cuda/row.h"
+#include "kernels/cuda/vector_text.h"
 #include "kernels/pointwise/body.h"
 
 namespace mj {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 128;
 
 Refusal refuses(const Problem& problem, const Target&) {
   for (const auto* operands : {&problem.inputs, &problem.outputs}) {
@@ -30,28 +30,19 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
       if (same) kernel.in_place(static_cast<int>(i), static_cast<int>(o));
     }
   }
-  const Dim count = element_count(shape);
-  kernel.line("const Index i = blockIdx.x * {}u + threadIdx.x;", kThreads);
-  kernel.line("if (i >= {}) return;", kernel.size(count));
-  std::vector<std::string> params;
-  for (size_t i = 0; i < problem.inputs.size(); ++i) {
-    const Operand& operand = problem.inputs[i];
-    const std::string at = broadcast_index(kernel, operand.shape, shape, "i");
-    kernel.line("const {} x{} = {};", c_maths(operand.dtype), i,
-                c_load(operand.dtype, fmt::format("{}[{}]", kernel.input(i), at)));
-    params.push_back(fmt::format("x{}", i));
-  }
-  const BodyText body = body_text(pointwise_body(problem), params);
-  kernel.text(body.lines);
-  for (size_t o = 0; o < problem.outputs.size(); ++o) {
-    kernel.line("{}[i] = {};", kernel.output(o), c_store(problem.outputs[o].dtype, body.results[o]));
-  }
-  return std::move(kernel).finish({ceil_div(count, kThreads), 1, 1}, {kThreads, 1, 1});
+  const int width = vector_width(problem);
+  const Dim threads = floor_div(element_count(shape), width);
+  kernel.line("const Index thread = blockIdx.x * {}u + threadIdx.x;", kThreads);
+  kernel.line("if (thread >= {}) return;", kernel.size(threads));
+  kernel.line("const Index i = thread{};", width == 1 ? "" : fmt::format(" * {}u", width));
+  kernel.text(vector_body_text(kernel, pointwise_body(problem), "", 0, "i", width, "x"));
+  return std::move(kernel).finish({ceil_div(threads, kThreads), 1, 1}, {kThreads, 1, 1});
 }
 
 }  // namespace
 
 extern const SelectRow select_pointwise_cuda;
-const SelectRow select_pointwise_cuda = streaming_gpu_row("pointwise", "pointwise_cuda", refuses, generate);
+const SelectRow select_pointwise_cuda =
+    streaming_gpu_row("pointwise", "pointwise_cuda", refuses, generate, pack_nothing, 2);
 
 }  // namespace mj

@@ -100,6 +100,16 @@ TEST(PoolCuda, FusesABody) {
   }
 }
 
+TEST(PoolCuda, LowerPrecision) {
+  for (bool last : {false, true}) {
+    RowCase c = pool(with<AveragePool>({3, 3}, {2, 2}, {1, 1, 1, 1}, last), {2, 5, 9, 8});
+    expect_narrow_gpu_row_matches("pool_cuda", c, 1e-6);
+    add_epilogue(c, {random_tensor(2, {last ? 8 : 4})}, op("sigmoid"));
+    expect_narrow_gpu_row_matches("pool_cuda", c, 1e-6);
+  }
+  expect_narrow_gpu_row_matches("pool_cuda", pool(with<MaxPool>({2, 2}, {2, 2}, {}, true), {1, 6, 6, 16}), 0);
+}
+
 TEST(PoolCuda, Refuses) {
   RowCase c = pool(with<AveragePool>({2}, {}, {}, false), {1, 2, 5});
   c.inputs[0] = Tensor::zeros(DType::i32, {1, 2, 5});

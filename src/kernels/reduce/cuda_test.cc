@@ -96,6 +96,17 @@ TEST(ReduceCuda, AppliesAnEpilogue) {
   }
 }
 
+TEST(ReduceCuda, LowerPrecision) {
+  for (const Dims& dims : {Dims{3, 6, 16}, Dims{3, 5, 2056}, Dims{4, 3, 5}}) {
+    for (const Dims& axes : {Dims{2}, Dims{1}, Dims{0, 2}}) {
+      expect_narrow_gpu_row_matches("reduce_cuda", along("reduce_mean", axes, random_tensor(1, dims)), 5e-6);
+    }
+  }
+  RowCase c = along("reduce_log_sum_exp", {1}, random_tensor(1, {40, 24}));
+  add_epilogue(c, {random_tensor(3, {40, 1})}, op("sigmoid"));
+  expect_narrow_gpu_row_matches("reduce_cuda", c, 4e-6);
+}
+
 TEST(ReduceCuda, Refuses) {
   EXPECT_EQ(gpu_refusal_of("reduce_cuda", along("reduce_l2", {0}, Tensor::zeros(DType::i32, {3}))), "reduce_l2 of i32");
   EXPECT_EQ(gpu_refusal_of("reduce_cuda", along("reduce_sum", {0}, Tensor::zeros(DType::f8e4m3, {3}))),

@@ -134,10 +134,11 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   const bool across = !runs.empty() && !runs[0].reduced;
   if (fold.combine == "Min" || fold.combine == "Product") kernel.helper(kHelpers);
   LineText lines(kernel, element_count(problem.outputs[0].shape), length, across,
-                 problem.op.is("reduce_log_sum_exp") ? 16 : 0);
+                 problem.op.is("reduce_log_sum_exp") ? 16 : 0,
+                 runs.empty() || across ? 1 : line_width(x.dtype, runs[0].length));
   lines.begin();
   kernel.line("const Index first = {};", place_of(kernel, runs, false, "line"));
-  lines.elements(maths, "first + " + place_of(kernel, runs, true, "l"), c_load(x.dtype, kernel.input(0) + "[i]"));
+  lines.elements(maths, "first + " + place_of(kernel, runs, true, "l"));
   if (problem.op.is("reduce_log_sum_exp")) lines.reduce("largest", "Max", "-INFINITY", "x");
   lines.reduce("fold", std::string(fold.combine), neutral_of(fold, x.dtype), in_maths(std::string(fold.term), maths));
   const std::string n = kernel.size(length);
@@ -156,6 +157,6 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
 }  // namespace
 
 extern const SelectRow select_reduce_cuda;
-const SelectRow select_reduce_cuda = streaming_gpu_row("reduce", "reduce_cuda", refuses, generate);
+const SelectRow select_reduce_cuda = streaming_gpu_row("reduce", "reduce_cuda", refuses, generate, pack_nothing, 2);
 
 }  // namespace mj

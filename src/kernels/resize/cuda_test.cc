@@ -101,6 +101,18 @@ TEST(ResizeCuda, AnyNumberOfImages) {
   }
 }
 
+TEST(ResizeCuda, LowerPrecision) {
+  for (const char* mode : {"nearest", "linear"}) {
+    Resize op;
+    op.mode = mode;
+    RowCase c = resized_to(op, {1, 3, 5, 7}, {1, 3, 10, 14});
+    c.constant = {false, false, false, true};
+    expect_narrow_gpu_row_matches("resize_cuda", c, 2e-6);
+    add_epilogue(c, {random_tensor(2, {1, 3, 10, 14})}, mj::op("relu"));
+    expect_narrow_gpu_row_matches("resize_cuda", c, 2e-6);
+  }
+}
+
 TEST(ResizeCuda, Refuses) {
   Resize op;
   RowCase c = resized_by_constants(op, {1, 2, 3}, {1, 1, 2});

@@ -42,6 +42,16 @@ TEST(SoftmaxCuda, OtherFloats) {
   }
 }
 
+TEST(SoftmaxCuda, NeighboursAtOnce) {
+  for (int64_t length : {8, 36, 1024, 9000}) {
+    RowCase c = along("softmax", 1, stretched(1, {3, length}));
+    expect_gpu_row_matches("softmax_cuda", c, 4e-6);
+    add_epilogue(c, {random_tensor(2, {length}), random_tensor(3, {3, 1})}, op("relu"));
+    expect_narrow_gpu_row_matches("softmax_cuda", c, 4e-6);
+  }
+  expect_narrow_gpu_row_matches("softmax_cuda", along("log_softmax", 1, stretched(1, {2, 40, 3})), 4e-6);
+}
+
 TEST(SoftmaxCuda, AppliesAnEpilogueOfSeveralResults) {
   for (int64_t axis : {0, 1}) {
     RowCase c = along("softmax", axis, stretched(1, {9, 21}));

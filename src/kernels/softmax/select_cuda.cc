@@ -37,22 +37,20 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   const std::string n = kernel.size(length), step = kernel.size(inner);
   const std::string_view maths = c_maths(x.dtype), suffix = maths == "float" ? "f" : "";
 
-  LineText lines(kernel, outer * inner, length, !along, kMostHeld);
+  LineText lines(kernel, outer * inner, length, !along, kMostHeld, along ? line_width(x.dtype, length) : 1);
   lines.begin();
   kernel.line("const Index first = {};",
               along ? fmt::format("line * {}", n)
                     : fmt::format("line / {0} * {1} + line % {0}", step, kernel.size(length * inner)));
-  lines.elements(maths, along ? "first + l" : fmt::format("first + l * {}", step),
-                 c_load(x.dtype, kernel.input(0) + "[i]"));
+  lines.elements(maths, along ? "first + l" : fmt::format("first + l * {}", step));
   lines.reduce("largest", "Max", "-INFINITY", "x");
   lines.reduce("sum", "Sum", "0", fmt::format("exp{}(x - largest)", suffix));
   if (problem.op.is("softmax")) {
     kernel.line("const {} scale = 1 / sum;", maths);
-    lines.each(fmt::format("    const {} y = exp{}(x - largest) * scale;\n", maths, suffix) +
-               epilogue_text(kernel, "y", "i"));
+    lines.store(fmt::format("exp{}(x - largest) * scale", suffix));
   } else {
     kernel.line("const {} log_sum = log{}(sum);", maths, suffix);
-    lines.each(fmt::format("    const {} y = x - largest - log_sum;\n", maths) + epilogue_text(kernel, "y", "i"));
+    lines.store("x - largest - log_sum");
   }
   return lines.finish();
 }
@@ -60,6 +58,6 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
 }  // namespace
 
 extern const SelectRow select_softmax_cuda;
-const SelectRow select_softmax_cuda = streaming_gpu_row("softmax", "softmax_cuda", refuses, generate);
+const SelectRow select_softmax_cuda = streaming_gpu_row("softmax", "softmax_cuda", refuses, generate, pack_nothing, 2);
 
 }  // namespace mj

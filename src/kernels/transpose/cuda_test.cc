@@ -55,6 +55,19 @@ TEST(TransposeCuda, AppliesAnEpilogue) {
   }
 }
 
+TEST(TransposeCuda, NeighboursAtOnce) {
+  for (const Dims& dims : {Dims{8, 72, 24}, Dims{9, 20, 12}, Dims{6, 10, 34}}) {
+    for (const Dims& perm : {Dims{1, 0, 2}, Dims{0, 2, 1}, Dims{2, 1, 0}}) {
+      RowCase c = transposed(perm, random_tensor(1, dims));
+      expect_gpu_row_matches("transpose_cuda", c, 0);
+      expect_narrow_gpu_row_matches("transpose_cuda", c, 0);
+      const auto out = [&](size_t d) { return dims[static_cast<size_t>(perm[d])]; };
+      add_epilogue(c, {random_tensor(2, {out(2)}), random_tensor(3, {out(0), out(1), out(2)})}, op("relu"));
+      expect_narrow_gpu_row_matches("transpose_cuda", c, 1e-6);
+    }
+  }
+}
+
 TEST(TransposeCuda, Refuses) {
   EXPECT_EQ(gpu_refusal_of("transpose_cuda", transposed({}, Tensor::zeros(DType::f8e4m3, {3}))), "elements of f8e4m3");
 }

@@ -28,6 +28,7 @@ constexpr std::string_view kRuntime = R"(#define MJ_EMULATED 1
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __align__(n) __attribute__((aligned(n)))
 struct uint3 { unsigned x, y, z; };
 struct __align__(16) float4 { float x, y, z, w; };
@@ -37,25 +38,33 @@ struct __align__(16) int4 { int x, y, z, w; };
 struct __align__(8) uint2 { unsigned x, y; };
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
-static unsigned char* mj_dynamic;
+static unsigned char* mj_dynamic;  // of the current block; those of a cluster follow each other
 #define DYNAMIC_SHARED(type, name) type* const name = (type*)mj_dynamic
-static const int kMost = 1024;
+static const int kMost = 4096;
 // A fiber is entered by its context and switched by jumps, which make no system call.
 static ucontext_t mj_main, mj_fibers[kMost];
 static jmp_buf mj_main_jump, mj_jumps[kMost];
 static bool mj_done[kMost], mj_entered[kMost];
-static unsigned char mj_slots[kMost][16];
-static unsigned mj_current;
+static unsigned char mj_slots[kMost][32];
+static unsigned mj_current;        // among the threads of all blocks of a cluster
+static unsigned mj_block_threads;  // in a block
+static uint3 mj_first_block;       // of the cluster
+static unsigned mj_arrived, mj_round, mj_cluster_threads;
+static unsigned char* mj_dynamic_first;
+static size_t mj_dynamic_bytes;
 static void (*mj_kernel)(void**);
 static void** mj_args;
-static uint3 mj_place(unsigned t) {
-  return {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
+static void mj_become(unsigned self) {
+  const unsigned t = self % mj_block_threads, rank = self / mj_block_threads;
+  mj_current = self;
+  threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
+  blockIdx = {mj_first_block.x + rank, mj_first_block.y, mj_first_block.z};
+  mj_dynamic = mj_dynamic_first + rank * mj_dynamic_bytes;
 }
 static void mj_yield() {
   const unsigned self = mj_current;
   if (_setjmp(mj_jumps[self]) == 0) _longjmp(mj_main_jump, 1);
-  mj_current = self;
-  threadIdx = mj_place(self);
+  mj_become(self);
 }
 static inline void __syncthreads() { mj_yield(); }
 static inline void __syncwarp(unsigned = 0) { mj_yield(); }
@@ -98,32 +107,33 @@ static void mj_fiber() {
   _longjmp(mj_main_jump, 1);
 }
 static void mj_go_on(unsigned t) {
-  mj_current = t;
-  threadIdx = mj_place(t);
+  mj_become(t);
   if (_setjmp(mj_main_jump) != 0) return;
   if (mj_entered[t]) _longjmp(mj_jumps[t], 1);
   mj_entered[t] = true;
   swapcontext(&mj_main, &mj_fibers[t]);
 }
 static bool mj_meet;  // do threads wait for each other anywhere?
-static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned* block, int shared, void** args) {
+static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned* block, int shared, int cluster,
+                   void** args) {
   const size_t kStack = 64 << 10;
   blockDim = {block[0], block[1], block[2]};
   gridDim = {grid[0], grid[1], grid[2]};
-  const unsigned threads = block[0] * block[1] * block[2];
+  mj_block_threads = block[0] * block[1] * block[2];
+  const unsigned threads = mj_cluster_threads = mj_block_threads * cluster;
+  mj_dynamic_bytes = ((size_t)shared + 2047) / 1024 * 1024;
   char* stacks = (char*)malloc(kStack * threads);
-  mj_dynamic = (unsigned char*)aligned_alloc(128, ((size_t)shared + 255) / 128 * 128);
+  mj_dynamic_first = (unsigned char*)aligned_alloc(1024, mj_dynamic_bytes * cluster);
   mj_kernel = kernel;
   mj_args = args;
   for (unsigned z = 0; z < grid[2]; ++z)
     for (unsigned y = 0; y < grid[1]; ++y)
-      for (unsigned x = 0; x < grid[0]; ++x) {
-        blockIdx = {x, y, z};
-        memset(mj_dynamic, 0xff, (size_t)shared);
+      for (unsigned x = 0; x < grid[0]; x += cluster) {
+        mj_first_block = {x, y, z};
+        memset(mj_dynamic_first, 0xff, mj_dynamic_bytes * cluster);
         if (!mj_meet) {
           for (unsigned t = 0; t < threads; ++t) {
-            mj_current = t;
-            threadIdx = mj_place(t);
+            mj_become(t);
             kernel(args);
           }
           continue;
@@ -146,21 +156,113 @@ static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned*
         }
       }
   free(stacks);
-  free(mj_dynamic);
+  free(mj_dynamic_first);
+}
+
+// Tensor cores and what feeds them (tensor_core_text.h).
+static inline void wait_for_previous() {}
+template <int kBytes>
+static void copy_async(void* to, const void* from, bool valid) {
+  if (valid) memcpy(to, from, kBytes); else memset(to, 0, kBytes);
+}
+static inline void end_stage() {}
+template <int kLeft> static void wait_stages() {}
+static void mj_load_matrices(unsigned* r, const void* row, bool transposed) {
+  const void* mine = row;
+  memcpy(mj_slots[mj_current], &mine, sizeof mine);
+  mj_yield();
+  const unsigned lane = mj_current % 32, warp = mj_current - lane;
+  for (unsigned j = 0; j < 4; ++j) {
+    unsigned short pair[2];
+    for (unsigned e = 0; e < 2; ++e) {
+      const unsigned along = lane % 4 * 2 + e, across = lane / 4;
+      const unsigned short* from;
+      memcpy(&from, mj_slots[warp + j * 8 + (transposed ? along : across)], sizeof from);
+      pair[e] = from[transposed ? across : along];
+    }
+    memcpy(&r[j], pair, 4);
+  }
+  mj_yield();
+}
+static void load_matrices(unsigned* r, const void* row) { mj_load_matrices(r, row, false); }
+static void load_matrices_transposed(unsigned* r, const void* row) { mj_load_matrices(r, row, true); }
+static float mj_half(const unsigned char* at, bool bf16) {
+  unsigned short x;
+  memcpy(&x, at, 2);
+  return bf16 ? __uint_as_float((unsigned)x << 16) : f16_to_f32(x);
+}
+static void mj_multiply(float* sums, const unsigned* a, unsigned b0, unsigned b1, bool bf16) {
+  unsigned char* slot = mj_slots[mj_current];
+  memcpy(slot, a, 16);
+  memcpy(slot + 16, &b0, 4);
+  memcpy(slot + 20, &b1, 4);
+  mj_yield();
+  const unsigned lane = mj_current % 32, warp = mj_current - lane;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane / 4, upper = i / 2, column = lane % 4 * 2 + i % 2;
+    for (unsigned k = 0; k < 16; ++k) {
+      const unsigned char* x = mj_slots[warp + row * 4 + k % 8 / 2] + (upper + k / 8 * 2) * 4 + k % 2 * 2;
+      const unsigned char* y = mj_slots[warp + column * 4 + k % 8 / 2] + 16 + k / 8 * 4 + k % 2 * 2;
+      sums[i] += mj_half(x, bf16) * mj_half(y, bf16);
+    }
+  }
+  mj_yield();
+}
+static void multiply_f16(float* sums, const unsigned* a, unsigned b0, unsigned b1) {
+  mj_multiply(sums, a, b0, b1, false);
+}
+static void multiply_bf16(float* sums, const unsigned* a, unsigned b0, unsigned b1) {
+  mj_multiply(sums, a, b0, b1, true);
+}
+static inline unsigned pack_f16(float low, float high) { return f32_to_f16(low) | (unsigned)f32_to_f16(high) << 16; }
+static unsigned pack_bf16(float low, float high) {
+  const auto round = [](float x) {
+    const unsigned bits = __float_as_uint(x);
+    return x != x ? 0x7fffu : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  };
+  return round(low) | round(high) << 16;
+}
+static inline void fence_async() {}
+static inline void begin_group() {}
+static inline void end_group() {}
+template <int kLeft> static void wait_groups() {}
+static void mj_multiply_group(float* sums, const unsigned short* a, const unsigned short* b, int k, int columns,
+                              bool bf16) {
+  const auto element = [&](const unsigned short* tile, unsigned line, unsigned at) {
+    return mj_half((const unsigned char*)(tile + line * 64 + ((at >> 3 ^ line & 7) << 3) + (at & 7)), bf16);
+  };
+  const unsigned lane = mj_current % 32, warp = mj_current / 32 % 4;
+  for (int j = 0; j < columns / 8; ++j)
+    for (unsigned i = 0; i < 4; ++i)
+      for (unsigned at = k; at < k + 16u; ++at)
+        sums[j * 4 + i] += element(a, warp * 16 + lane / 4 + i / 2 * 8, at) *
+                           element(b, j * 8 + lane % 4 * 2 + i % 2, at);
+}
+static void cluster_sync() {
+  const unsigned round = mj_round;
+  if (++mj_arrived == mj_cluster_threads) mj_arrived = 0, ++mj_round;
+  do mj_yield(); while (mj_round == round);
+}
+template <class T>
+static T cluster_read(const T* p, int rank) {
+  return *(const T*)((const unsigned char*)p - mj_dynamic + mj_dynamic_first + rank * mj_dynamic_bytes);
 }
 )";
 
 struct KernelSignature {
   std::string name;
   std::vector<std::string> types;  // of the parameters
+  std::string cluster = "1";       // blocks of one
 };
 
 std::vector<KernelSignature> signatures(const std::string& source) {
-  static const std::regex kKernel(R"(__global__ void __launch_bounds__\(\d+\) (\w+)\(([^)]*)\))");
+  static const std::regex kKernel(
+      R"(__global__ void (?:__cluster_dims__\((\d+), 1, 1\) )?__launch_bounds__\(\d+\) (\w+)\(([^)]*)\))");
   std::vector<KernelSignature> found;
   for (std::sregex_iterator at(source.begin(), source.end(), kKernel), end; at != end; ++at) {
-    KernelSignature& kernel = found.emplace_back(KernelSignature{(*at)[1], {}});
-    const std::string list = std::regex_replace((*at)[2].str(), std::regex("__restrict__"), "");
+    KernelSignature& kernel = found.emplace_back(KernelSignature{(*at)[2], {}});
+    if ((*at)[1].matched) kernel.cluster = (*at)[1];
+    const std::string list = std::regex_replace((*at)[3].str(), std::regex("__restrict__"), "");
     for (size_t from = 0; from < list.size();) {
       const size_t comma = std::min(list.find(',', from), list.size());
       const std::string one = list.substr(from, comma - from);
@@ -182,8 +284,8 @@ std::string entries(const std::string& source) {
     text += fmt::format("static void call_{0}(void** args) {{ {0}({1}); }}\n", kernel.name, call);
     text += fmt::format(
         "extern \"C\" void mj_entry_{0}(const unsigned* grid, const unsigned* block, int shared, void** args) {{\n"
-        "  mj_run(call_{0}, grid, block, shared, args);\n}}\n",
-        kernel.name);
+        "  mj_run(call_{0}, grid, block, shared, {1}, args);\n}}\n",
+        kernel.name, kernel.cluster);
   }
   return text;
 }
@@ -193,7 +295,8 @@ std::string start(const std::string& source) {
   const std::string_view prelude = kernel_prelude();
   const std::string kernels = source.starts_with(prelude) ? source.substr(prelude.size()) : source;
   bool meet = false;
-  for (const char* word : {"__sync", "__shfl", "_reduce("}) meet = meet || kernels.find(word) != std::string::npos;
+  for (const char* word : {"__sync", "__shfl", "_reduce(", "load_matrices", "cluster_"})
+    meet = meet || kernels.find(word) != std::string::npos;
   return meet ? "static const bool mj_waits = mj_meet = true;\n" : "";
 }
 

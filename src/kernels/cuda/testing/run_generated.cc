@@ -41,7 +41,8 @@ std::vector<void*> addresses(const std::vector<CudaBuffer>& buffers) {
 
 Result<std::vector<Tensor>> run_generated(const std::shared_ptr<CudaDevice>& device, std::span<const std::byte> code,
                                           const Problem& problem, const Generated& generated,
-                                          const std::vector<Tensor>& inputs, const std::vector<Tensor>& packed) {
+                                          const std::vector<Tensor>& inputs, const std::vector<Tensor>& packed,
+                                          std::optional<std::array<int, 2>> in_place) {
   const Bindings symbols = symbols_of(problem.inputs, inputs);
   MJ_ASSIGN(const CudaModule module, CudaModule::load(device, code));
   MJ_ASSIGN(const CudaStream stream, CudaStream::create(device));
@@ -60,14 +61,16 @@ Result<std::vector<Tensor>> run_generated(const std::shared_ptr<CudaDevice>& dev
     if (buffer.bytes()) MJ_TRY(stream.fill(buffer.data(), 0x7b, buffer.bytes()));
   }
   if (workspace_bytes) MJ_TRY(stream.fill(workspace.data(), 0x7b, workspace_bytes));
-  const std::vector<void*> inputs_at = addresses(in), outputs_at = addresses(out), packed_at = addresses(constants);
+  const std::vector<void*> inputs_at = addresses(in), packed_at = addresses(constants);
+  std::vector<void*> outputs_at = addresses(out);
+  if (in_place) outputs_at[static_cast<size_t>((*in_place)[1])] = inputs_at[static_cast<size_t>((*in_place)[0])];
   const LaunchOperands operands{inputs_at, outputs_at, packed_at, workspace.data()};
   for (const Launch& launch : generated.launches) {
     MJ_ASSIGN(const CudaFunction function, module.function(launch.function, launch.shared_bytes));
     MJ_TRY(run_launch(stream, function, launch, operands, symbols));
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i].bytes()) MJ_TRY(stream.copy_out(outputs[i].mutable_raw(), out[i].data(), outputs[i].bytes()));
+    if (outputs[i].bytes()) MJ_TRY(stream.copy_out(outputs[i].mutable_raw(), outputs_at[i], outputs[i].bytes()));
   }
   MJ_TRY(stream.synchronize());
   return outputs;

@@ -2,7 +2,9 @@
 // Runs what a row for GPUs generated: on the GPU of the machine or on an emulated one.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,9 +14,11 @@
 
 namespace mj {
 
-// What the launches compute for these inputs; symbols are bound by the inputs' dims. `code` is the compiled source.
+// What the launches compute for these inputs; symbols are bound by the inputs' dims. `code` is the compiled source. Of
+// {input, output} the latter lies in the memory of the former.
 Result<std::vector<Tensor>> run_generated(const std::shared_ptr<CudaDevice>& device, std::span<const std::byte> code,
                                           const Problem& problem, const Generated& generated,
-                                          const std::vector<Tensor>& inputs, const std::vector<Tensor>& packed);
+                                          const std::vector<Tensor>& inputs, const std::vector<Tensor>& packed,
+                                          std::optional<std::array<int, 2>> in_place = std::nullopt);
 
 }  // namespace mj

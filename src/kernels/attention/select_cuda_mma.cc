@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// attention_cuda_mma: 16 queries of one head a warp, both products by tensor cores. A block goes once over the keys, 64
+// at a time while the next 64 are on their way, and keeps of the softmax only each query's largest score and sum so
+// far. Scores stay in registers, in the order in which the second product reads them.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "kernels/attention/cuda_form.h"
+#include "kernels/cuda/estimate.h"
+#include "kernels/cuda/mma_text.h"
+#include "kernels/cuda/tensor_core_text.h"
+#include "kernels/cuda/vector_text.h"
+#include "kernels/estimate.h"
+
+namespace mj {
+namespace {
+
+constexpr int kKeys = 64;        // at a time
+constexpr int kMostDepth = 128;  // of a head: more does not fit the registers
+
+// Heads are filled up with zeros to 16; lines in shared memory are longer by 16 bytes, so that eight of them meet no
+// bank conflicts.
+int64_t filled(int64_t depth) { return (depth + 15) / 16 * 16; }
+int64_t pitch(int64_t depth) { return filled(depth) + 8; }
+
+Refusal refuses(const Problem& problem, const Target& target) {
+  if (Refusal reason = attention_cuda_refusal(problem)) return reason;
+  const AttentionCudaForm form = attention_cuda_form(problem);
+  if (Refusal reason = mma_refusal(problem, {0, form.k_input, form.v_input}, target)) return reason;
+  if (std::max(form.depth, form.v_depth) > kMostDepth) return fmt::format("heads of more than {}", kMostDepth);
+  if (form.depth % 2 != 0 || form.v_depth % 2 != 0) return "heads of an odd size";
+  return std::nullopt;
+}
+
+// As many queries a block as leave no multiprocessor without work.
+std::vector<std::string> configs(const Problem& problem, const Target& target) {
+  const AttentionCudaForm form = attention_cuda_form(problem);
+  std::vector<int> sizes = {128, 64, 32, 16};
+  const auto enough = [&](int queries) {
+    const std::optional<int64_t> blocks = (ceil_div(form.queries, queries) * form.images * form.heads).constant();
+    return blocks ? *blocks >= 2 * target.gpu->multiprocessors : queries <= 64;
+  };
+  std::stable_partition(sizes.begin(), sizes.end(), enough);
+  if (!enough(sizes[0])) std::reverse(sizes.begin(), sizes.end());
+  std::vector<std::string> names;
+  for (const int queries : sizes) names.push_back(fmt::format("queries={}", queries));
+  return names;
+}
+
+// Lines [line0, line0 + lines) of the matrix `name`, those from `limit` on as zeros, to `tile` in shared memory.
+void write_load(KernelText& kernel, std::string_view tile, std::string_view name, const Dim& row, int64_t depth,
+                int lines, int threads, std::string_view line0, std::string_view limit) {
+  const int width = vector_of(depth);
+  const int64_t across = filled(depth) / width;
+  kernel.line("  #pragma unroll 4");
+  kernel.line("  for (int at = thread; at < {}; at += {}) {{", lines * across, threads);
+  kernel.line("    const int line_in = at / {0}, d = at % {0} * {1}, line = {2} + line_in;", across, width, line0);
+  kernel.line("    const bool valid = line < {}{};", limit,
+              filled(depth) == depth ? "" : fmt::format(" && d < {}", depth));
+  kernel.line("    copy_async<{}>({} + line_in * {} + d, valid ? {} + line * {} + d : {}, valid);", width * 2, tile,
+              pitch(depth), name, kernel.size(row), name);
+  kernel.line("  }}");
+}
+
+// scores[j] of 8 keys each, of queries lane / 4 and 8 more.
+void write_scores(KernelText& kernel, const AttentionCudaForm& form) {
+  const int64_t depth = filled(form.depth);
+  kernel.line("  float scores[{}][4] = {{}};", kKeys / 8);
+  kernel.line("  #pragma unroll");
+  kernel.line("  for (int d = 0; d < {}; d += 16) {{", depth);
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int j = 0; j < {}; ++j) {{", kKeys / 16);
+  kernel.line("      unsigned b[4];");
+  kernel.line("      load_matrices(b, k_tile + (j * 16 + lane / 16 * 8 + lane % 8) * {} + d + lane / 8 % 2 * 8);",
+              pitch(form.depth));
+  const std::string_view dtype = name(kernel.problem().inputs[0].dtype);
+  kernel.line("      multiply_{}(scores[j * 2], q_part[d / 16], b[0], b[1]);", dtype);
+  kernel.line("      multiply_{}(scores[j * 2 + 1], q_part[d / 16], b[2], b[3]);", dtype);
+  kernel.line("    }}");
+  kernel.line("  }}");
+}
+
+// Powers of 2, so that an exponential is one instruction.
+void write_softmax(KernelText& kernel, const Attention& op, const AttentionCudaForm& form) {
+  constexpr float kLog2e = std::numbers::log2e_v<float>;
+  kernel.line("  #pragma unroll");
+  kernel.line("  for (int half = 0; half < 2; ++half) {{");
+  kernel.line("    const int query = query0 + warp * 16 + lane / 4 + half * 8;");
+  kernel.line("    float tile_largest = largest[half];");
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int j = 0; j < {}; ++j) {{", kKeys / 8);
+  kernel.line("      #pragma unroll");
+  kernel.line("      for (int e = 0; e < 2; ++e) {{");
+  kernel.line("        const int key = key0 + j * 8 + lane % 4 * 2 + e;");
+  kernel.line("        float score = scores[j][half * 2 + e] * {};", c_literal(form.scale * kLog2e));
+  kernel.line("        if (query < queries && key < keys{}) {{", op.causal ? " && key <= query + keys - queries" : "");
+  if (form.mask_input) kernel.line("          score += {} * {};", mask_text(kernel, form), c_literal(kLog2e));
+  kernel.text(R"(          } else {
+            score = -INFINITY;
+          }
+          scores[j][half * 2 + e] = score;
+          tile_largest = fmaxf(tile_largest, score);
+        }
+      }
+      tile_largest = fmaxf(tile_largest, __shfl_xor_sync(0xffffffffu, tile_largest, 1));
+      tile_largest = fmaxf(tile_largest, __shfl_xor_sync(0xffffffffu, tile_largest, 2));
+      const bool sees = tile_largest != -INFINITY;  // anything so far
+      const float fade = sees ? exp2f(largest[half] - tile_largest) : 1;
+      largest[half] = tile_largest;
+      total[half] *= fade;
+)");
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int j = 0; j < {}; ++j) {{", kKeys / 8);
+  kernel.text(R"(        #pragma unroll
+        for (int e = 0; e < 2; ++e) {
+          const float p = sees ? exp2f(scores[j][half * 2 + e] - tile_largest) : 0;
+          scores[j][half * 2 + e] = p;
+          total[half] += p;
+        }
+      }
+)");
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int c = 0; c < {}; ++c) sums[c][half * 2] *= fade, sums[c][half * 2 + 1] *= fade;",
+              filled(form.v_depth) / 8);
+  kernel.line("  }}");
+}
+
+void write_sums(KernelText& kernel, const AttentionCudaForm& form) {
+  const std::string_view dtype = name(kernel.problem().inputs[0].dtype);
+  kernel.line("  #pragma unroll");
+  kernel.line("  for (int j = 0; j < {}; ++j) {{", kKeys / 16);
+  kernel.line("    const unsigned p[4] = {{pack_{0}(scores[j * 2][0], scores[j * 2][1]),", dtype);
+  kernel.line("                           pack_{0}(scores[j * 2][2], scores[j * 2][3]),", dtype);
+  kernel.line("                           pack_{0}(scores[j * 2 + 1][0], scores[j * 2 + 1][1]),", dtype);
+  kernel.line("                           pack_{0}(scores[j * 2 + 1][2], scores[j * 2 + 1][3])}};", dtype);
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int c = 0; c < {}; ++c) {{", filled(form.v_depth) / 16);
+  kernel.line("      unsigned b[4];");
+  kernel.line(
+      "      load_matrices_transposed(b, v_tile + (j * 16 + lane / 8 % 2 * 8 + lane % 8) * {} + c * 16 + lane / 16 * "
+      "8);",
+      pitch(form.v_depth));
+  kernel.line("      multiply_{}(sums[c * 2], p, b[0], b[1]);", dtype);
+  kernel.line("      multiply_{}(sums[c * 2 + 1], p, b[2], b[3]);", dtype);
+  kernel.line("    }}");
+  kernel.line("  }}");
+}
+
+void write_result(KernelText& kernel, const Attention& op, const AttentionCudaForm& form) {
+  kernel.line("#pragma unroll");
+  kernel.line("for (int half = 0; half < 2; ++half) {{");
+  kernel.line("  total[half] += __shfl_xor_sync(0xffffffffu, total[half], 1);");
+  kernel.line("  total[half] += __shfl_xor_sync(0xffffffffu, total[half], 2);");
+  kernel.line("  const int query = query0 + warp * 16 + lane / 4 + half * 8;");
+  kernel.line("  if (query >= queries) continue;");
+  kernel.line("  const bool sees = largest[half] != -INFINITY;");
+  kernel.line("  #pragma unroll");
+  kernel.line("  for (int c = 0; c < {}; ++c) {{", filled(form.v_depth) / 8);
+  kernel.line("    const int column = c * 8 + lane % 4 * 2;");
+  if (filled(form.v_depth) != form.v_depth) kernel.line("    if (column >= {}) continue;", form.v_depth);
+  kernel.line("    float values[2];");
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int e = 0; e < 2; ++e)");
+  kernel.line("      values[e] = sees ? sums[c][half * 2 + e] / total[half] : {};",
+              op.zero_masked_rows ? "0" : "keys == 0 ? 0 : NAN");
+  kernel.line("    const int index = {} + query * {} + column;", head_text(kernel, form.y, "head"),
+              kernel.size(form.y.row));
+  kernel.text(vector_epilogue_text(kernel, "values", "index", 2));
+  kernel.line("  }}");
+  kernel.line("}}");
+}
+
+Generated generate(const Problem& problem, const Target&, std::string_view config) {
+  const Attention& op = problem.op.as<Attention>();
+  const AttentionCudaForm form = attention_cuda_form(problem);
+  const int queries = std::stoi(std::string(config.substr(config.find('=') + 1))), threads = queries * 2;
+  const int64_t k_length = kKeys * pitch(form.depth), v_length = kKeys * pitch(form.v_depth);
+  KernelText kernel("attention_mma", problem);
+  kernel.helper(tensor_core_helpers());
+  const Dim tiles = ceil_div(form.queries, queries);
+  const std::string tile_count = kernel.size(tiles);
+  kernel.line("const int queries = {}, keys = {};", kernel.size(form.queries), kernel.size(form.keys));
+  kernel.line("const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;");
+  kernel.line("const int query0 = blockIdx.x % {} * {}, head = blockIdx.x / {} % {}, image = blockIdx.x / {} / {};",
+              tile_count, queries, tile_count, form.heads, tile_count, form.heads);
+  const int64_t sharing = form.heads / form.key_heads;
+  const std::string key_head = sharing == 1 ? "head" : fmt::format("(head / {})", sharing);
+  const auto matrix = [&](std::string_view name, size_t input, const AttentionHeads& heads, std::string_view head) {
+    kernel.line("const unsigned short* const {} = {} + {};", name, kernel.input(input), head_text(kernel, heads, head));
+  };
+  matrix("q", 0, form.q, "head");
+  matrix("k", form.k_input, form.k, key_head);
+  matrix("v", form.v_input, form.v, key_head);
+  kernel.line("DYNAMIC_SHARED(unsigned short, shared);");
+  kernel.line("unsigned short* const q_tile = shared;");
+  kernel.line("unsigned short* const k_tiles = shared + {};", queries * pitch(form.depth));
+  kernel.line("unsigned short* const v_tiles = k_tiles + {};", 2 * k_length);
+  kernel.line("const int key_end = {};",
+              op.causal ? fmt::format("min(keys, query0 + {} + keys - queries)", queries) : "keys");
+  kernel.line("const auto load_keys = [&](int slot, int key0) {{");
+  write_load(kernel, fmt::format("k_tiles + slot * {}", k_length), "k", form.k.row, form.depth, kKeys, threads, "key0",
+             "keys");
+  write_load(kernel, fmt::format("v_tiles + slot * {}", v_length), "v", form.v.row, form.v_depth, kKeys, threads,
+             "key0", "keys");
+  kernel.line("}};");
+  kernel.line("{{");
+  write_load(kernel, "q_tile", "q", form.q.row, form.depth, queries, threads, "query0", "queries");
+  kernel.line("}}");
+  kernel.line("if (key_end > 0) load_keys(0, 0);");
+  kernel.line("end_stage();");
+  kernel.line("float sums[{}][4] = {{}}, total[2] = {{}};", filled(form.v_depth) / 8);
+  kernel.line("float largest[2] = {{-INFINITY, -INFINITY}};");
+  kernel.line("unsigned q_part[{}][4];", filled(form.depth) / 16);
+  kernel.line("int slot = 0;");
+  kernel.line("for (int key0 = 0; key0 < key_end; key0 += {}) {{", kKeys);
+  kernel.line("  if (key0 + {0} < key_end) load_keys(slot ^ 1, key0 + {0});", kKeys);
+  kernel.text(R"(    end_stage();
+    wait_stages<1>();
+    __syncthreads();
+)");
+  kernel.line("  const unsigned short* const k_tile = k_tiles + slot * {};", k_length);
+  kernel.line("  const unsigned short* const v_tile = v_tiles + slot * {};", v_length);
+  kernel.line("  if (key0 == 0) {{");
+  kernel.line("    #pragma unroll");
+  kernel.line("    for (int d = 0; d < {}; ++d)", filled(form.depth) / 16);
+  kernel.line("      load_matrices(q_part[d], q_tile + (warp * 16 + lane % 16) * {} + d * 16 + lane / 16 * 8);",
+              pitch(form.depth));
+  kernel.line("  }}");
+  write_scores(kernel, form);
+  write_softmax(kernel, op, form);
+  write_sums(kernel, form);
+  kernel.line("  __syncthreads();  // the slot will be filled again");
+  kernel.line("  slot ^= 1;");
+  kernel.line("}}");
+  write_result(kernel, op, form);
+  const int64_t shared = 2 * (queries * pitch(form.depth) + 2 * (k_length + v_length));
+  return std::move(kernel).finish({tiles * form.heads * form.images, 1, 1}, {threads, 1, 1}, static_cast<int>(shared));
+}
+
+std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
+  const AttentionCudaForm form = attention_cuda_form(problem);
+  const std::optional<double> rows = elements_of({form.images, form.heads, form.queries}, bindings);
+  const std::optional<double> keys = elements_of({form.keys}, bindings);
+  if (!rows || !keys) return std::nullopt;
+  // An exponential for 64 multiply-adds or so; not measured yet.
+  const double busy = std::min(1.0, std::max(1.0, *rows / 16) / (4.0 * target.gpu->multiprocessors));
+  return gpu_seconds(problem, target, bindings, *rows * *keys * static_cast<double>(form.depth + form.v_depth),
+                     gpu_f32_fma_per_second(*target.gpu) * 4 * busy);
+}
+
+}  // namespace
+
+extern const SelectRow select_attention_cuda_mma;
+const SelectRow select_attention_cuda_mma = {.family = "attention",
+                                             .name = "attention_cuda_mma",
+                                             .version = 1,
+                                             .refuses = refuses,
+                                             .configs = configs,
+                                             .estimate = estimate,
+                                             .pack = pack_nothing,
+                                             .generate = generate};
+
+}  // namespace mj

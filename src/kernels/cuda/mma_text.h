@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of 16-bit operands by tensor cores, summed in f32, a block making one tile of the results:
+//   result(row, column) = sum over k < depth of a(row, k) * b(k, column), for each of `batches`
+// As in tile_text.h, what differs between matrix products and convolutions is where a and b come from and where the
+// results go. Stages of 64 along the depth go to shared memory by cp.async, several on their way at a time, in rows of
+// 128 bytes whose 16-byte chunks are permuted by the row's number, so that neither side meets bank conflicts. Blocks
+// that share a tile's depth are a cluster and add up through its shared memory, always in the same order.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <string>
+
+#include "kernels/cuda/kernel_text.h"
+#include "kernels/cuda/mma_tile.h"
+#include "kernels/select.h"
+
+namespace mj {
+
+// Texts by which a block reads one operand; a `line` is a row of a or a column of b.
+struct MmaOperand {
+  bool along_depth = true;     // are neighbours in memory those along k, or those of neighbouring lines?
+  int width = 1;               // 8, 4, 2, 1: neighbours that are aligned together and are all inside or none
+  bool constant = false;       // may be read before the launch before this one has ended
+  std::string declarations;    // before all else; arrays of [loads] are for `setup` to fill
+  std::string setup;           // for load `i`, which is always of `line` (with along_depth only)
+  std::string at_k;            // before the loads of a stage that are all at `k` (with along_depth only)
+  std::string lines;           // before element (`line`, `k`) of load `i` is read
+  std::string inside;          // a condition without which the element is 0; empty: none
+  std::string pointer, index;  // of the element
+};
+
+struct MmaProduct {
+  std::string name;  // of the kernel
+  DType dtype = DType::f16;
+  Dim rows, columns, depth, batches = 1;
+  bool along_depth = true;  // both operands: only such are for wgmma
+  // `loads` is the length of arrays with one element for each load of a thread.
+  std::function<MmaOperand(KernelText&kernel, int loads)> a, b;
+  int store_width = 1;  // 8, 4, 2, 1: neighbouring columns that are all inside or none
+  // Lines that take `values`, an array of `store_width` sums from (`batch`, `row`, `column`) on, to the outputs.
+  std::function<std::string(KernelText& kernel)> store;
+};
+
+Generated mma_product(const Problem& problem, const MmaTile& tile, const MmaProduct& product);
+
+// The largest of 8, 4, 2, 1 that divides `dim` for certain.
+int vector_of(const Dim& dim);
+
+std::vector<std::string> mma_configs(const MmaProduct& product, const Target& target);
+std::optional<double> mma_product_seconds(const Problem& problem, const MmaProduct& product, const Target& target,
+                                          const Bindings& bindings);
+// Why tensor cores do not take the products of these inputs, or nothing: their types, the architecture.
+Refusal mma_refusal(const Problem& problem, std::initializer_list<size_t> operands, const Target& target);
+
+// The row of such products: `product_of` says what a problem that is not refused multiplies.
+template <MmaProduct (*product_of)(const Problem& problem)>
+constexpr SelectRow mma_gpu_row(std::string_view family, std::string_view name, decltype(SelectRow::refuses) refuses,
+                                decltype(SelectRow::pack) pack) {
+  return {
+      .family = family,
+      .name = name,
+      .version = 1,
+      .refuses = refuses,
+      .configs = [](const Problem& problem, const Target& target) { return mma_configs(product_of(problem), target); },
+      .estimate =
+          [](const Problem& problem, const Target& target, const Bindings& bindings) {
+            return mma_product_seconds(problem, product_of(problem), target, bindings);
+          },
+      .pack = pack,
+      .generate =
+          [](const Problem& problem, const Target&, std::string_view config) {
+            return mma_product(problem, parse_mma_tile(config), product_of(problem));
+          }};
+}
+
+}  // namespace mj
