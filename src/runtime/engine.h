@@ -55,6 +55,7 @@ class Engine {
   Result<Demand> warm(std::span<const std::vector<int64_t>> input_dims);
 
  private:
+  friend class DeviceRun;
   Engine(LoadedEngine file, size_t target, const EngineOptions& options, int threads);
   Result<void> verify_on_samples();
   Result<void> check_inputs(std::span<const Tensor> inputs) const;

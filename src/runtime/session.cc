@@ -120,7 +120,8 @@ Result<const Schedule*> Session::schedule_for(std::span<const std::vector<int64_
     }
   }
   MJ_ASSIGN(Schedule schedule, make_schedule(*program_, input_dims, outer, options_.layout, rows_may));
-  schedules_.push_front({{input_dims.begin(), input_dims.end()}, outer, rows_may, std::move(schedule), {}, {}});
+  schedules_.push_front(
+      {{input_dims.begin(), input_dims.end()}, outer, rows_may, std::move(schedule), {}, {}, nullptr, {}});
   if (schedules_.size() > options_.cached_schedules) schedules_.pop_back();
   return &schedules_.front().schedule;
 }
@@ -223,7 +224,9 @@ Result<void> Session::execute(const Layout& layout, std::byte* arena, ThreadPool
       if (given) place_on_heap(i, from.reshaped(layout.dims[i]), frame);
       continue;
     }
-    if (origin.kind == PlanTensor::Kind::constant) {
+    if (!bound_.empty() && bound_[root]) {
+      ref.data = bound_[root];
+    } else if (origin.kind == PlanTensor::Kind::constant) {
       ref.data =
           origin.on_device ? program_->device()->address(origin.constant) : const_cast<void*>(origin.constant.raw());
     } else if (origin.kind == PlanTensor::Kind::input) {
@@ -310,7 +313,8 @@ Result<void> Session::run_copy(const Step& step, Frame& frame) {
   const int64_t bytes = to->size() * storage_bytes(to->dtype);
   const auto on_device = [&](int id) { return program_->plan().tensors[static_cast<size_t>(id)].on_device; };
   const bool leaves = on_device(step.inputs[0]), arrives = on_device(step.outputs[0]);
-  if (bytes == 0) return {};
+  if (bytes == 0 || (!bound_.empty() && to->data == from.data)) return {};
+  if (leaves && !arrives && !bound_.empty()) return stream_.copy_within(to->data, from.data, bytes);
   if (leaves && arrives) return stream_.copy_within(to->data, from.data, bytes);
   if (arrives) return stream_.copy_in(to->data, from.data, bytes);
   if (leaves) {
@@ -403,6 +407,67 @@ Result<void> Session::run_graph(CachedSchedule& cached, std::span<const Tensor> 
     if (outputs[i].bytes()) std::memcpy(data, staged.outputs[i].data, static_cast<size_t>(outputs[i].bytes()));
   }
   return {};
+}
+
+// Copies to and from the device fall away where the tensor on the device can lie in the caller's memory. An output that
+// is a constant, an input, or the same tensor as another output is copied within the device.
+Result<CudaGraph> Session::capture_bound(const Layout& layout, std::span<const Tensor> inputs,
+                                         std::span<const Destination> outputs) {
+  const Plan& plan = program_->plan();
+  bound_.assign(plan.tensors.size(), nullptr);
+  for (const Step& step : plan.steps) {
+    if (step.kind != Step::Kind::copy) continue;
+    const int from = step.inputs[0], to = step.outputs[0];
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (plan.inputs[i] == from) bound_[static_cast<size_t>(program_->root(to))] = const_cast<void*>(inputs[i].raw());
+    }
+    const auto root = static_cast<size_t>(program_->root(from));
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (plan.outputs[i] == to && !bound_[root] && layout.offset[root] >= 0) bound_[root] = outputs[i].data;
+    }
+  }
+  RunOptions inner;
+  inner.destinations = outputs;
+  std::vector<Tensor> views(outputs.size());
+  capturing_ = true;
+  Result<CudaGraph> graph =
+      stream_.capture([&] { return execute(layout, static_cast<std::byte*>(arena_), pool_, inputs, views, inner); });
+  capturing_ = false;
+  bound_.clear();
+  return graph;
+}
+
+Result<void> Session::enqueue(std::span<const Tensor> inputs, std::span<const Destination> outputs) {
+  if (!program_->device() || !program_->device()->all_of_it()) {
+    return error(ErrorCode::unsupported,
+                 "device memory as input: steps of this engine run on the host; `millijoule tactics` shows which");
+  }
+  std::vector<std::vector<int64_t>> input_dims;
+  std::vector<const void*> addresses;
+  for (const Tensor& input : inputs) input_dims.push_back(input.dims()), addresses.push_back(input.raw());
+  for (const Destination& output : outputs) addresses.push_back(output.data);
+  for (const void* address : addresses) {
+    if (reinterpret_cast<uintptr_t>(address) % 16 != 0)
+      return error(ErrorCode::usage, "device memory at {} is not aligned to 16 bytes", address);
+  }
+  MJ_ASSIGN(const Schedule* schedule, schedule_for(input_dims, {}));
+  MJ_TRY(reserve(schedule->arena_bytes));
+  MJ_TRY(reserve_on_device(schedule->rest->device_arena_bytes));
+  std::list<BoundGraph>& bound = schedules_.front().bound;
+  const auto known = std::find_if(bound.begin(), bound.end(), [&](const BoundGraph& graph) {
+    return graph.addresses == addresses && graph.arena == device_arena_.data();
+  });
+  if (known != bound.end()) {
+    bound.splice(bound.begin(), bound, known);
+  } else {
+    MJ_ASSIGN(CudaGraph graph, capture_bound(*schedule->rest, inputs, outputs));
+    bound.push_front({std::move(addresses), std::move(graph), device_arena_.data()});
+    if (bound.size() > kBoundGraphs) {
+      MJ_TRY(stream_.synchronize());  // the oldest may still run
+      bound.pop_back();
+    }
+  }
+  return bound.front().graph.launch(stream_);
 }
 
 Result<void> Session::run_on_device(size_t index, Frame& frame) {

@@ -62,6 +62,14 @@ class Session {
   Result<void> run(std::span<const Tensor> inputs, std::vector<Tensor>& outputs, const RunOptions& options = {},
                    const Bindings& outer = {});
 
+  // Of a program that is all on its device: puts a run on the session's stream and returns. Inputs and destinations are
+  // addresses of the device's, aligned to 16 bytes; they are read and written where they are, without a copy. The first
+  // run with such addresses records a graph (the last kBoundGraphs of a shape are kept), others only start it.
+  Result<void> enqueue(std::span<const Tensor> inputs, std::span<const Destination> outputs);
+  // Waits for all that enqueue() has put on the stream.
+  Result<void> synchronize() const { return stream_ ? stream_.synchronize() : Result<void>(); }
+  static constexpr size_t kBoundGraphs = 8;
+
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t device_arena_bytes() const { return device_arena_.bytes(); }
   // The schedule for these shapes, planned now if new.
@@ -69,6 +77,11 @@ class Session {
                                        bool rows_may = true);
 
  private:
+  struct BoundGraph {
+    std::vector<const void*> addresses;  // of inputs, then of outputs
+    CudaGraph graph;
+    const void* arena;
+  };
   struct CachedSchedule {
     std::vector<std::vector<int64_t>> input_dims;
     Bindings outer;
@@ -78,6 +91,7 @@ class Session {
     CudaGraph graph;
     CudaPinned staging;
     const void* arena = nullptr;  // that the graph works in
+    std::list<BoundGraph> bound;  // of enqueue(): most recent first
   };
   struct Frame;
   struct Staged;
@@ -96,6 +110,8 @@ class Session {
                          const RunOptions& options);
   Staged staged(const Layout& layout, std::span<const Tensor> inputs, void* memory) const;
   Result<void> capture(CachedSchedule& cached, std::span<const Tensor> inputs);
+  Result<CudaGraph> capture_bound(const Layout& layout, std::span<const Tensor> inputs,
+                                  std::span<const Destination> outputs);
   Result<void> run_copy(const Step& step, Frame& frame);
   Result<void> observe(size_t index, double seconds, Frame& frame, const RunOptions& options);
   Result<void> run_branch(size_t index, Frame& frame, const RunOptions& options);
@@ -117,6 +133,7 @@ class Session {
   CudaBuffer device_arena_;
   CudaStream stream_;                                            // of a program with steps on a device
   bool capturing_ = false;                                       // what is put on the stream is recorded, not done
+  std::vector<void*> bound_;                                     // of each tensor: the caller's device memory for it
   std::vector<std::vector<std::unique_ptr<Session>>> branches_;  // by step, then branch; made when first taken
 };
 

@@ -107,8 +107,13 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("-o,--output,--saveEngine", args->output, "The engine to write")->required()->check(named());
   v->add_option("--target", args->target, "cpu (this machine), cpu-portable, cpu-avx2, cpu-avx512")
       ->capture_default_str();
-  v->add_option("--precision", args->precision,
-                "fp32, or bf16: products of operands rounded to bf16 and added up in f32, where that is faster")
+  v->add_option(
+       "--precision", args->precision,
+       "fp32, or bf16: products of operands rounded to bf16 and added up in f32, where that is faster; on GPUs "
+       "fp16 or bf16: what lies in memory between layers")
+      ->capture_default_str();
+  v->add_option("--objective", args->objective,
+                "What tactics on a GPU are chosen by: latency, energy (joules measured), or edp, their product")
       ->capture_default_str();
   v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated")
       ->allow_extra_args(false)
@@ -120,8 +125,9 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--cache,--timingCacheFile", args->cache, "Tactic cache (JSON lines), read and written")
       ->check(named());
   v->add_option("--cache-dir", args->cache_dir, "Folder of the tactic cache")->check(named());
-  v->add_option("--tolerance", args->tolerance,
-                "Relative L2 allowed against the reference; without it 0.0001, and 0.02 for bf16")
+  v->add_option(
+       "--tolerance", args->tolerance,
+       "Relative L2 allowed against the reference; without it 0.0001, 0.01 for fp16, 0.02 for bf16 (0.03 on GPUs)")
       ->check(at_least(0));
   v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str()->check(at_least(0));
   v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)")->check(named());
@@ -167,6 +173,8 @@ void add_bench(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--energy-windows", args->energy_windows, "On a GPU: of 5 s each, after 15 s of idleness; 0: no energy")
       ->capture_default_str()
       ->check(CLI::Range(0, 1000));
+  v->add_flag("!--no-data-transfers", args->data_transfers,
+              "On a GPU: inputs and outputs lie there, runs follow each other without waiting");
   v->add_option("--max-spread", args->max_spread, "End with exit code 5 where p90 / median - 1 is above this")
       ->check(at_least(0));
   v->add_flag("--samples", args->samples, "Put every latency into the JSON");

@@ -27,6 +27,7 @@ struct Row {
 
 constexpr Row kRenamed[] = {
     {"--verbose", "-v"},
+    {"--noDataTransfers", "--no-data-transfers"},
     {"--fp16", "--precision=fp16"},
     {"--bf16", "--precision=bf16"},
     {"--int8", "--precision=int8"},
@@ -50,7 +51,6 @@ constexpr std::string_view kNothingToDo[] = {
     "--noCudaGraph",
     "--useSpinWait",
     "--noSpinWait",
-    "--noDataTransfers",
     "--includeDataTransfers",
     "--device",
     "--memPoolSize",
@@ -89,7 +89,8 @@ constexpr std::string_view kNothingToDo[] = {
 };
 
 // Of a line that builds: trtexec times the engine as well, we leave that to a verb of its own where there is an engine.
-constexpr std::string_view kOfBench[] = {"--iterations", "--duration", "--warmUp", "--exportTimes"};
+constexpr std::string_view kOfBench[] = {"--noDataTransfers", "--iterations", "--duration", "--warmUp",
+                                         "--exportTimes"};
 
 // Those that a line of ours does instead.
 constexpr Row kReplaced[] = {

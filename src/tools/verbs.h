@@ -29,8 +29,8 @@ struct LoadArgs {
 
 struct CompileArgs {
   Common common;
-  std::string model, output, target = "cpu", precision = "fp32", profile, cache, cache_dir, sign_key, min_shapes,
-                             opt_shapes, max_shapes;
+  std::string model, output, target = "cpu", precision = "fp32", objective = "latency", profile, cache, cache_dir,
+                             sign_key, min_shapes, opt_shapes, max_shapes;
   std::vector<std::string> samples;
   std::optional<double> tolerance;  // absent: of the precision
   double tune_seconds = 60;
@@ -54,6 +54,7 @@ struct BenchArgs {
   double duration = 3, warm_up = 0.2;
   int iterations = 10;
   int energy_windows = 3;            // on a GPU; 0: no energy
+  bool data_transfers = true;        // on a GPU: false: inputs and outputs lie there
   std::optional<double> max_spread;  // of latencies: p90 / median - 1
   bool samples = false;
 };
