@@ -32,8 +32,6 @@ struct Format {
   }
 };
 
-constexpr Format kF16{5, 10, Top::ieee};
-
 constexpr Format format_of(SmallFormat format) {
   switch (format) {
     case SmallFormat::e4m3:
@@ -108,8 +106,31 @@ float decode_e8m0(uint8_t bits) {
 
 }  // namespace
 
-F16::F16(float value) : bits(static_cast<uint16_t>(encode(value, kF16))) {}
-F16::operator float() const { return decode(bits, kF16); }
+// Weights and whole tensors pass through these two.
+F16::F16(float value) {
+  const auto word = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = word >> 16 & 0x8000, magnitude = word & 0x7fff'ffff;
+  uint32_t rest = 0;
+  if (magnitude >= 0x4780'0000) {  // 65536 and beyond
+    rest = magnitude > 0x7f80'0000 ? 0x7e00 : 0x7c00;
+  } else if (magnitude >= 0x3880'0000) {  // normal numbers: the exponent moves, a carry runs into it
+    rest = (magnitude - 0x3800'0000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
+  } else {  // beside 0.5 the last place is that of a subnormal one
+    rest = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f00'0000;
+  }
+  bits = static_cast<uint16_t>(sign | rest);
+}
+F16::operator float() const {
+  const uint32_t sign = (bits & 0x8000u) << 16, magnitude = (bits & 0x7fffu) << 13;
+  if (magnitude > 0x0f80'0000) return std::numeric_limits<float>::quiet_NaN();
+  uint32_t word = magnitude + 0x3800'0000;
+  if (magnitude == 0x0f80'0000) {
+    word = 0x7f80'0000;  // infinity
+  } else if (magnitude < 0x0080'0000) {
+    word = std::bit_cast<uint32_t>(static_cast<float>(magnitude >> 13) * 0x1p-24f);
+  }
+  return std::bit_cast<float>(sign | word);
+}
 
 Bf16::Bf16(float value) {
   const auto word = std::bit_cast<uint32_t>(value);

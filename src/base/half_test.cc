@@ -49,6 +49,22 @@ TEST(half, rounds_to_nearest_even_and_overflows) {
   EXPECT_EQ(F8E5M2(-61440.0f).bits, 0xfc);
 }
 
+TEST(half, rounds_at_the_middle_of_every_two_neighbours) {
+  for (uint32_t i = 0; i < 0x7c00; ++i) {
+    F16 below, above;
+    below.bits = static_cast<uint16_t>(i);
+    above.bits = static_cast<uint16_t>(i + 1);
+    const float next = i + 1 == 0x7c00 ? 65536.0f : static_cast<float>(above);
+    const float middle = (static_cast<float>(below) + next) / 2;
+    EXPECT_EQ(F16(middle).bits, i + i % 2) << middle;
+    EXPECT_EQ(F16(std::nextafter(middle, 0.0f)).bits, i) << middle;
+    EXPECT_EQ(F16(-std::nextafter(middle, 1e9f)).bits, 0x8000 + i + 1) << middle;
+  }
+  EXPECT_EQ(F16(std::numeric_limits<float>::infinity()).bits, 0x7c00);
+  EXPECT_EQ(F16(-std::numeric_limits<float>::max()).bits, 0xfc00);
+  EXPECT_EQ(F16(-std::numeric_limits<float>::quiet_NaN()).bits, 0xfe00);
+}
+
 TEST(half, fnuz_has_one_nan_and_one_zero) {
   EXPECT_EQ(static_cast<float>(F8E4M3Fnuz(247.0f)), 240.0f);
   EXPECT_EQ(F8E4M3Fnuz(248.0f).bits, 0x80);

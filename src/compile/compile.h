@@ -40,7 +40,9 @@ struct CompileOptions {
   Target target;               // of this machine or of another CPU; see parse_target()
   bool target_is_here = true;  // false: choose by order of preference, leave the target unverified
   std::shared_ptr<const CudaDevice> device = nullptr;  // for a target with a GPU that is here
-  std::string precision = "fp32";     // bf16: products may be rounded where that is faster and passes the gate
+  // bf16 on a CPU: products may be rounded where that is faster and passes the gate. fp16 or bf16 on a GPU: what lies
+  // in memory between steps is, but for what these do not hold (passes/narrow.cc).
+  std::string precision = "fp32";
   std::vector<SampleInputs> samples;  // to verify on; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
   ProfileShapes profile_shapes;       // the same by the shapes of inputs
@@ -55,16 +57,18 @@ struct CompileOptions {
   std::function<void(std::string_view stage, double done)> progress;  // done in [0, 1]
 };
 
-// Of products that are rounded to bf16, with 8 bits, an output keeps 34 dB of signal over noise.
-double default_tolerance(std::string_view precision);
+// Of products that are rounded to bf16, with 8 bits, an output keeps 34 dB of signal over noise. On a GPU all that lies
+// between steps is rounded: in bf16 30 dB are left, in fp16, with 11 bits, 40.
+double default_tolerance(std::string_view precision, bool on_gpu = false);
 
 struct CompileReport {
   double import_seconds = 0, pass_seconds = 0, tune_seconds = 0, verify_seconds = 0, seconds = 0;
-  int nodes = 0, steps = 0;  // of the model, of the plan
+  std::optional<Joules> tune_joules;  // of the GPU's board while tuning; absent without a meter
+  int nodes = 0, steps = 0;           // of the model, of the plan
   int measured = 0, cache_hits = 0;
   int on_device = 0;                   // steps that a GPU runs
-  int rounded = 0;                     // steps whose products are rounded to what `precision` names
-  std::vector<std::string> kept_high;  // steps that went back to f32, so that the outputs pass
+  int rounded = 0;                     // steps whose products, on a GPU whose results are what `precision` names
+  std::vector<std::string> kept_high;  // steps that stay in f32, so that the outputs pass
   PassLog passes;
   Graph graph;  // as fused
 };

@@ -170,7 +170,10 @@ TEST_F(CompileTest, OptionsThatDoNotFitTheModelAreUsageErrors) {
   options_.precision = "int8";
   EXPECT_EQ(compile(model_, options_).error().code, ErrorCode::unsupported);
   options_.precision = "bf17";
-  EXPECT_EQ(error_text(), "--precision: 'bf17' is not known; use fp32 or bf16");
+  EXPECT_EQ(error_text(), "--precision: 'bf17' is not known; use fp32, fp16 or bf16");
+  options_.precision = "fp16";
+  EXPECT_EQ(error_text(), "--precision fp16: only GPUs have kernels of it; add --target cuda, or use bf16");
+  EXPECT_EQ(compile(model_, options_).error().code, ErrorCode::usage);
 }
 
 TEST_F(CompileTest, WithAFullCacheTwoBuildsAreTheSameBytes) {

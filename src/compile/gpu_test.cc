@@ -44,6 +44,8 @@ class GpuTest : public testing::Test {
     options_.target = *parse_target("cuda-sm90", here);
     options_.tune.compile_code = EmulatedGpu::compile;
     options_.tune.seconds_a_candidate = 0.001;
+    options_.tune.gpu.replay_seconds = 1e-6;
+    options_.tune.most_on_gpu = 2;
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
@@ -84,6 +86,29 @@ TEST_F(GpuTest, AnEngineIsVerifiedOnItsDevice) {
   EXPECT_EQ(gpu.driver().left(), "");
 }
 
+TEST_F(GpuTest, CandidatesAreTimedOnItsDevice) {
+  EmulatedGpu gpu;
+  options_.device = gpu.device();
+  options_.cache_path = (folder_ / "tactics.jsonl").string();
+  const Result<Compiled> compiled = compile(model_, options_);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().message;
+  int timed = 0;
+  for (const Step& step : compiled->manifest.targets[0].plan.steps) {
+    if (!step.device || step.choice.candidates.size() < 3) continue;  // without the reference
+    EXPECT_TRUE(step.choice.candidates[0].seconds) << step.choice.row;
+    ++timed;
+  }
+  EXPECT_GT(timed, 0);
+  EXPECT_GE(compiled->report.measured, 2 * timed);
+  const Result<Compiled> again = compile(model_, options_);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again->report.measured, 0);
+  EXPECT_EQ(gpu.fault(), "");
+  options_.device.reset();
+  gpu.release();
+  EXPECT_EQ(gpu.driver().left(), "");
+}
+
 TEST_F(GpuTest, BuiltWithoutItsDeviceItIsVerifiedAtFirstLoad) {
   options_.target_is_here = false;
   Result<Compiled> compiled = compile(model_, options_);
@@ -114,6 +139,7 @@ TEST_F(GpuTest, AWholeNetworkIsOneGraph) {
   ASSERT_TRUE(write_file_atomically(model_, onnx_test::model(graph)).ok());
   EmulatedGpu gpu;
   options_.device = gpu.device();
+  options_.tune.measure = false;
   const Result<Compiled> compiled = compile(model_, options_);
   ASSERT_TRUE(compiled.ok()) << compiled.error().message;
   ASSERT_TRUE(write_engine(engine_, compiled->manifest, compiled->measurements).ok());

@@ -50,10 +50,12 @@ std::string reproducer(const Graph& before, const Pass& pass) {
 
 Result<bool> run_on_regions(Graph& graph, const Pass& pass, const PassContext& context) {
   bool changed = false;
+  PassContext inside = context;
+  inside.in_region = true;
   for (NodeId id : graph.order()) {
     // By index: a pass on the region may not touch this graph, so the node stays where it is.
     for (size_t i = 0; i < graph.node(id).regions.size(); ++i) {
-      MJ_ASSIGN(const bool changed_here, run_on_regions(graph.node(id).regions[i], pass, context));
+      MJ_ASSIGN(const bool changed_here, run_on_regions(graph.node(id).regions[i], pass, inside));
       changed |= changed_here;
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs test/passes/*.txt. A file is a list of cases:
 //
-//   pass fold_constants                      or `stage canonicalize`
+//   pass fold_constants                      or `stage canonicalize`, or `pass narrow f16`
 //   graph (%x: f32[2]) { ... return %y }
 //   ----
 //   graph (%x: f32[2]) { ... }               what becomes of it; names of values do not matter
@@ -62,7 +62,9 @@ std::vector<Case> read(const std::string& path) {
 bool run(const std::string& line, Graph& graph, PassLog& log) {
   PassContext context;
   context.log = &log;
-  const std::string name = line.substr(line.find(' ') + 1);
+  const size_t begin = line.find(' ') + 1, end = std::min(line.find(' ', begin), line.size());
+  const std::string name = line.substr(begin, end - begin);
+  if (end < line.size()) context.narrow = parse_dtype(line.substr(end + 1));
   if (line.starts_with("stage ")) {
     for (const Stage& stage : pipeline()) {
       if (stage.name != name) continue;
@@ -94,7 +96,8 @@ std::string judge(const Case& test) {
   PassLog log;
   const bool changed = run(test.pass, graph, log);
   EXPECT_EQ(verify(graph), "");
-  EXPECT_EQ(testing::difference(*parsed, graph), "");
+  const bool rounds = test.pass.ends_with("f16");
+  EXPECT_EQ(testing::difference(*parsed, graph, rounds ? 2e-2 : 1e-4), "");
   const std::string expected = trimmed(test.expected);
 
   if (expected.starts_with("same as")) {

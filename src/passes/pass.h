@@ -4,6 +4,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,15 +30,20 @@ struct PassReport {
 
 struct PassLog {
   std::vector<PassReport> passes;
-  std::vector<WhyNot> why_not;  // each once
+  std::vector<WhyNot> why_not;         // each once
+  std::vector<std::string> kept_high;  // nodes that stay in f32 since 16 bits do not hold what they read or make
 };
 
 struct PassContext {
   Target target;
   // A fold may make a constant this large even if its inputs were smaller (a Range, a ConstantOfShape, an Expand).
   int64_t max_fold_bytes = 1 << 20;
-  PassLog* log = nullptr;  // may be null
-  std::string pass;        // the pass that runs, for why_not()
+  // What tensors between steps are rounded to, f16 or bf16; nothing: to nothing.
+  std::optional<DType> narrow;
+  std::set<std::string> keep_f32;  // names of the model's nodes whose numbers outgrow that
+  PassLog* log = nullptr;          // may be null
+  std::string pass;                // the pass that runs, for why_not()
+  bool in_region = false;          // is the graph a region of another?
 
   void why_not(const Graph& graph, const Node& node, std::string reason) const;
 };

@@ -73,6 +73,9 @@ Stage chain() {
           .passes = {fuse_conv_depthwise(), fuse_scaled_conv()}};
 }
 
+// Over steps as they are: only what a step writes is rounded.
+Stage precision() { return {.name = "precision", .passes = {narrow()}}; }
+
 namespace {
 
 // A name that MJ_PASSES gets wrong would leave nothing out, and say nothing.
@@ -93,7 +96,8 @@ Result<void> check_pass_names() {
 }  // namespace
 
 std::vector<Stage> pipeline() {
-  return {integers(), canonicalize(), simplify(), recognize(), merge(), layout(), settle(), fuse(), chain()};
+  return {integers(), canonicalize(), simplify(), recognize(), merge(),
+          layout(),   settle(),       fuse(),     chain(),     precision()};
 }
 
 Result<void> define_quantized(Graph& graph, const PassContext& context) {
@@ -104,6 +108,7 @@ Result<void> optimize(Graph& graph, const PassContext& context) {
   MJ_TRY(check_pass_names());
   for (const Stage& stage : pipeline()) {
     if (context.target.gpu && stage.name == "chain") continue;  // GPUs have no rows for chains of convolutions yet
+    if (!context.narrow && stage.name == "precision") continue;
     MJ_TRY(run_stage(graph, stage, context));
   }
   const std::string wrong = verify(graph);

@@ -17,6 +17,7 @@ Stage layout();        // channels last, once for a region
 Stage settle();        // transposes that are left as they are become what costs least
 Stage fuse();          // pointwise maths joins what makes its operands
 Stage chain();         // convolutions that follow each other become one step
+Stage precision();     // what lies in memory between steps becomes 16 bits, where that is asked for
 
 std::vector<Stage> pipeline();
 

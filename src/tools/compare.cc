@@ -10,6 +10,7 @@
 #include "compile/compile.h"
 #include "compile/samples.h"
 #include "compile/verify.h"
+#include "ops/cast.h"
 #include "ops/transpose.h"
 #include "runtime/engine.h"
 #include "tools/inputs.h"
@@ -129,8 +130,17 @@ std::optional<Tensor> turned(const Tensor& x) {
   return moved.ok() ? std::optional(std::move(moved->front())) : std::nullopt;
 }
 
+// As `want` has its elements, where that loses nothing: engines may keep 16 bits of what the model has in f32.
+Tensor widened(const Tensor& got, const Tensor& want) {
+  const bool narrow = got.dtype() == DType::f16 || got.dtype() == DType::bf16;
+  if (!narrow || want.dtype() != DType::f32 || got.is_sequence()) return got;
+  Result<std::vector<Tensor>> wide = evaluate(Op(Cast{DType::f32}), {&got, 1});
+  return wide.ok() ? std::move(wide->front()) : got;
+}
+
 // How far the tensors are apart, or nothing where they cannot be compared.
-std::optional<double> apart(const Tensor& got, const Tensor& want) {
+std::optional<double> apart(const Tensor& made, const Tensor& want) {
+  const Tensor got = widened(made, want);
   if (got.dtype() != want.dtype() || got.is_sequence() != want.is_sequence()) return std::nullopt;
   std::optional<double> least;
   if (got.dims() == want.dims()) least = relative_l2(got, want);

@@ -46,10 +46,14 @@ std::string cache_path(const CompileArgs& args) {
   return args.cache_dir.empty() ? "" : args.cache_dir + "/tactics.jsonl";
 }
 
+bool names_gpu(const CompileArgs& args) { return args.target.starts_with("cuda") || args.target.starts_with("sm_"); }
+
 // What of the command line decides the result, in one order.
 std::string options_text(const CompileArgs& args) {
-  std::string text = fmt::format("--target {} --precision {} --seed {} --tolerance {}", args.target, args.precision,
-                                 args.common.seed, args.tolerance.value_or(default_tolerance(args.precision)));
+  std::string text =
+      fmt::format("--target {} --precision {} --seed {} --tolerance {}", args.target, args.precision, args.common.seed,
+                  args.tolerance.value_or(default_tolerance(args.precision, names_gpu(args))));
+  if (args.objective != "latency") text += " --objective " + args.objective;
   if (!args.profile.empty()) text += " --profile " + args.profile;
   if (!args.min_shapes.empty()) text += " --minShapes " + args.min_shapes;
   if (!args.opt_shapes.empty()) text += " --optShapes " + args.opt_shapes;
@@ -105,6 +109,24 @@ GpuTarget gpu_target(const CudaFacts& facts) {
   return gpu;
 }
 
+// The counter of the GPU to tune on; nothing where there is none and none is needed.
+Result<std::shared_ptr<NvmlMeter>> tune_meter(const CompileOptions& options) {
+  const bool needed = options.tune.objective != Objective::latency;
+  if (!options.device || !options.target.gpu || !options.target_is_here) {
+    if (!needed) return std::shared_ptr<NvmlMeter>();
+    return error(ErrorCode::environment,
+                 "--objective {0}: joules are measured on the GPU that the engine is for, and target {1} is not "
+                 "measured here; without that it would be latency under another name",
+                 name(options.tune.objective), options.target.name());
+  }
+  Result<std::unique_ptr<NvmlMeter>> meter = NvmlMeter::open(options.device->facts().uuid);
+  if (!meter.ok()) {
+    if (needed) return meter.error().in(fmt::format("--objective {}", name(options.tune.objective)));
+    return std::shared_ptr<NvmlMeter>();
+  }
+  return std::shared_ptr<NvmlMeter>(std::move(meter).value());
+}
+
 }  // namespace
 
 Result<int> run_compile(const CompileArgs& args) {
@@ -120,7 +142,7 @@ Result<int> run_compile(const CompileArgs& args) {
   here.avx512_bf16 = cpu::missing(cpu::Bf16Unit::avx512_bf16).empty();
   here.amx_bf16 = cpu::missing(cpu::Bf16Unit::amx_bf16).empty();
   CompileOptions options;
-  if (args.target.starts_with("cuda") || args.target.starts_with("sm_")) {
+  if (names_gpu(args)) {
     Result<std::shared_ptr<const CudaDevice>> device = CudaDevice::first();
     if (!device.ok() && args.target == "cuda") {
       return device.error().in("--target cuda (name an architecture to compile without a GPU: cuda-sm90)");
@@ -152,6 +174,8 @@ Result<int> run_compile(const CompileArgs& args) {
   options.verify = !args.no_verify;
   options.tolerance = args.tolerance;
   options.tune.seconds_in_all = args.tune_seconds;
+  MJ_ASSIGN(options.tune.objective, parse_objective(args.objective));
+  MJ_ASSIGN(options.tune.meter, tune_meter(options));
   options.tune.forced = knob(Knob::tactic).value_or("");
   MJ_TRY(check_forced(options.tune.forced));
   options.cache_path = cache_path(args);
@@ -176,13 +200,19 @@ Result<int> run_compile(const CompileArgs& args) {
                   "verify {:.1f}",
                   r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured, r.cache_hits,
                   r.verify_seconds));
-  if (args.precision != "fp32") {
+  if (r.tune_joules && r.measured)
+    say(args.common, fmt::format("  tuning took {:.0f} J on the GPU", r.tune_joules->value));
+  if (options.target.gpu && args.precision != "fp32") {
+    say(args.common, fmt::format("  {} steps write {}", r.rounded, args.precision));
+  } else if (args.precision != "fp32") {
     say(args.common, fmt::format("  {} steps multiply in {}{}", r.rounded, args.precision,
                                  r.rounded ? "" : ": nowhere was that faster than f32 and near enough to it"));
   }
   if (!r.kept_high.empty()) {
-    say(args.common, fmt::format("  {} more went back to f32 for the accuracy asked for: {}{}", r.kept_high.size(),
-                                 r.kept_high[0], r.kept_high.size() > 1 ? ", ..." : ""));
+    const std::string_view why =
+        options.target.gpu ? "stay in f32, whose range they need" : "more went back to f32 for the accuracy asked for";
+    say(args.common,
+        fmt::format("  {} {}: {}{}", r.kept_high.size(), why, r.kept_high[0], r.kept_high.size() > 1 ? ", ..." : ""));
   }
   if (target.verification.verified) {
     say(args.common,
@@ -196,7 +226,9 @@ Result<int> run_compile(const CompileArgs& args) {
     // Whoever wants no report still wants to know that there is no promise.
     if (args.common.quiet) fmt::print(stderr, "warning: {}: UNVERIFIED: {}\n", args.output, why);
   }
-  MJ_TRY(write_json(args.common, report_json(args, compiled, target)));
+  nlohmann::ordered_json json = report_json(args, compiled, target);
+  if (r.tune_joules) json["tune_joules"] = r.tune_joules->value;
+  MJ_TRY(write_json(args.common, json));
   return 0;
 }
 

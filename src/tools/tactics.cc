@@ -32,7 +32,11 @@ Json list_rows(const Common& common) {
 }
 
 std::string time_text(const Candidate& candidate) {
-  if (candidate.seconds) return fmt::format("{:.1f} us", *candidate.seconds * 1e6);
+  if (candidate.seconds) {
+    const std::string joules =
+        candidate.joules ? fmt::format(", {:.3g} uJ measured", candidate.joules->value * 1e6) : "";
+    return fmt::format("{:.1f} us{}", *candidate.seconds * 1e6, joules);
+  }
   if (candidate.estimated_seconds)
     return fmt::format("about {:.1f} us by estimate", *candidate.estimated_seconds * 1e6);
   return "not timed";
@@ -51,6 +55,7 @@ void list_steps(const Common& common, const Plan& plan, Json& rows) {
       Json row = {{"row", c.row}, {"config", c.config}};
       if (c.seconds) row["seconds"] = *c.seconds;
       if (c.estimated_seconds) row["estimated_seconds"] = *c.estimated_seconds;
+      if (c.joules) row["joules"] = c.joules->value;
       candidates.push_back(std::move(row));
     }
     for (const Refused& r : choice.refused) {

@@ -38,6 +38,7 @@ def test_verbs_are_named():
 @pytest.mark.parametrize("arguments", [
     "compile m.onnx -o m.engine --tolerance -1", "compile m.onnx -o m.engine --tolerance nan",
     "compile m.onnx -o m.engine --tune-seconds -1", "compile m.onnx -o m.engine --precision fp23",
+    "compile m.onnx -o m.engine --objective joules",
     "run m.engine --random-inputs --repeat 0", "run m.engine --random-inputs --check-equal",
     "run m.engine --random-inputs --carry y=x", "bench m.engine --iterations 0", "bench m.engine --duration nan",
     "bench m.engine --batch 0", "profile m.engine --iterations -5", "compare m.onnx m.engine --tolerance inf",
@@ -53,6 +54,14 @@ def test_values_that_make_no_sense(bench, arguments):
     words = [str(bench.folder / word) if word.startswith("m.") else word for word in arguments.split()]
     refused(USAGE, *words, says="millijoule: ")
     assert (bench.folder / "m.engine").read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["cpu", "cpu-portable", "cuda-sm75"])
+def test_energy_is_no_objective_where_joules_are_not_measured(bench, target):
+    bench.save(model_of(ONE), "m.onnx")
+    refused(ENVIRONMENT, "compile", bench.folder / "m.onnx", "-o", bench.folder / "m.engine", "--target", target,
+            "--objective", "energy", says="--objective energy: joules are measured on the GPU")
+    assert not (bench.folder / "m.engine").exists()
 
 
 def test_sizes_outside_the_profile_are_shown_as_such(bench):

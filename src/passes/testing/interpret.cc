@@ -49,13 +49,13 @@ void bind_new_symbols(const Type& type, const Tensor& result, Bindings& bindings
   }
 }
 
-std::string compare(const Tensor& a, const Tensor& b) {
+std::string compare(const Tensor& a, const Tensor& b, double tolerance) {
   if (a.dtype() != b.dtype() || a.dims() != b.dims()) return to_string(a, 0) + " and " + to_string(b, 0);
   if (!is_float(a.dtype())) return identical(a, b) ? "" : to_string(a) + " and " + to_string(b);
   const std::vector<double> x = a.to_f64(), y = b.to_f64();
   for (size_t i = 0; i < x.size(); ++i) {
     const bool same = x[i] == y[i] || (std::isnan(x[i]) && std::isnan(y[i]));
-    if (!same && !(std::abs(x[i] - y[i]) <= 1e-4 * (1 + std::abs(x[i])))) {
+    if (!same && !(std::abs(x[i] - y[i]) <= tolerance * (1 + std::abs(x[i])))) {
       return fmt::format("element {}: {} and {}", i, x[i], y[i]);
     }
   }
@@ -87,7 +87,7 @@ Result<std::vector<Tensor>> interpret(const Graph& graph, std::span<const Tensor
   return outputs;
 }
 
-std::string difference(const Graph& a, const Graph& b) {
+std::string difference(const Graph& a, const Graph& b, double tolerance) {
   std::mt19937 random(1);
   Bindings bindings;
   std::vector<Tensor> inputs;
@@ -106,7 +106,8 @@ std::string difference(const Graph& a, const Graph& b) {
   if (!x.ok()) return "before: " + x.error().message;
   if (!y.ok()) return "after: " + y.error().message;
   for (size_t i = 0; i < x->size(); ++i) {
-    if (std::string wrong = compare((*x)[i], (*y)[i]); !wrong.empty()) return fmt::format("output {}: {}", i, wrong);
+    if (std::string wrong = compare((*x)[i], (*y)[i], tolerance); !wrong.empty())
+      return fmt::format("output {}: {}", i, wrong);
   }
   return "";
 }
