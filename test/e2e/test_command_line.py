@@ -261,7 +261,7 @@ def test_lines_of_trtexec(bench):
                      "--avgRuns=10", "--percentile=99", f"--exportTimes={times}")
     assert len(json.loads(times.read_text())["results"]["samples_ms"]) == 5
     refused(USAGE, f"--loadEngine={engine}", "--dumpProfile", says="use `millijoule profile ENGINE`")
-    refused(UNSUPPORTED, f"--onnx={path}", f"--saveEngine={engine}", "--fp16", says="compiles fp32 and bf16 only")
+    refused(USAGE, f"--onnx={path}", f"--saveEngine={engine}", "--fp16", says="add --target cuda, or use bf16")
     refused(USAGE, f"--loadEngine={engine}", "--warmUp=soon", says="soon")
 
 
