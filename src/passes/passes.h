@@ -35,6 +35,7 @@ Pass lower_batch_norm();
 Pass merge_qkv();
 Pass merge_transposed_dims();
 Pass narrow();
+Pass pad_channels();
 Pass one_hot_to_gather();
 Pass pointwise_into_table();
 Pass pointwise_past_concat();

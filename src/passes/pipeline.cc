@@ -73,8 +73,8 @@ Stage chain() {
           .passes = {fuse_conv_depthwise(), fuse_scaled_conv()}};
 }
 
-// Over steps as they are: only what a step writes is rounded.
-Stage precision() { return {.name = "precision", .passes = {narrow()}}; }
+// Over steps as they are: only what a step writes is rounded. Then what tensor cores ask of such steps.
+Stage precision() { return {.name = "precision", .passes = {narrow(), pad_channels()}}; }
 
 namespace {
 

@@ -16,6 +16,9 @@ namespace {
 // nothing is rounded that hardly saves time.
 constexpr double kLibraryHandicap = 1.1, kRoundingHandicap = 1.05;
 
+// Candidates for a GPU whose estimate is further than this from the best are not compiled and timed.
+constexpr double kWorthTiming = 1.5;
+
 // With another objective than latency, joules are measured of those that take at most so many times the best's time.
 constexpr double kNearlyBest = 1.1;
 
@@ -242,6 +245,7 @@ Result<void> Tuner::measure_on_gpu(const Problem& problem, std::span<const Optio
   const auto promise = [&](size_t i) { return candidates[i].estimated_seconds.value_or(0); };
   std::stable_sort(entries.begin(), entries.end(), [&](size_t a, size_t b) { return promise(a) < promise(b); });
   entries.resize(std::min(entries.size(), options_.most_on_gpu));
+  std::erase_if(entries, [&, limit = kWorthTiming * promise(entries[0])](size_t i) { return promise(i) > limit; });
 
   std::vector<Option> entered;
   for (const size_t i : entries) entered.push_back(options[i]);

@@ -81,9 +81,32 @@ void write_scores(KernelText& kernel, const AttentionCudaForm& form) {
   kernel.line("  }}");
 }
 
-// Powers of 2, so that an exponential is one instruction.
+// Is what is added to a score the same for all queries?
+bool mask_of_keys(const Problem& problem, const AttentionCudaForm& form) {
+  const Shape& mask = problem.inputs[*form.mask_input].shape;
+  return mask.size() < 2 || mask[mask.size() - 2].constant() == 1;
+}
+
+// Powers of 2, so that an exponential is one instruction. What depends on the key alone is worked out once for both of
+// a lane's queries, and whether keys are there at all only in the last tile.
 void write_softmax(KernelText& kernel, const Attention& op, const AttentionCudaForm& form) {
   constexpr float kLog2e = std::numbers::log2e_v<float>;
+  const bool by_key = form.mask_input && mask_of_keys(kernel.problem(), form);
+  const bool by_query = form.mask_input && !by_key;
+  const auto mask = [&] { return fmt::format("{} * {}", mask_text(kernel, form), c_literal(kLog2e)); };
+  if (by_key) {
+    kernel.line("  float added[{}][2];", kKeys / 8);
+    kernel.line("  #pragma unroll");
+    kernel.line("  for (int j = 0; j < {}; ++j) {{", kKeys / 8);
+    kernel.line("    #pragma unroll");
+    kernel.line("    for (int e = 0; e < 2; ++e) {{");
+    kernel.line("      const int key = key0 + j * 8 + lane % 4 * 2 + e;");
+    kernel.line("      added[j][e] = key < keys ? {} : 0;", mask());
+    kernel.line("    }}");
+    kernel.line("  }}");
+  }
+  kernel.line("  const bool whole = key0 + {} <= keys{};", kKeys,
+              op.causal ? fmt::format(" && key0 + {} <= query0 + keys - queries", kKeys - 1) : "");
   kernel.line("  #pragma unroll");
   kernel.line("  for (int half = 0; half < 2; ++half) {{");
   kernel.line("    const int query = query0 + warp * 16 + lane / 4 + half * 8;");
@@ -92,21 +115,20 @@ void write_softmax(KernelText& kernel, const Attention& op, const AttentionCudaF
   kernel.line("    for (int j = 0; j < {}; ++j) {{", kKeys / 8);
   kernel.line("      #pragma unroll");
   kernel.line("      for (int e = 0; e < 2; ++e) {{");
+  kernel.line("        float score = scores[j][half * 2 + e] * {}{};", c_literal(form.scale * kLog2e),
+              by_key ? " + added[j][e]" : "");
   kernel.line("        const int key = key0 + j * 8 + lane % 4 * 2 + e;");
-  kernel.line("        float score = scores[j][half * 2 + e] * {};", c_literal(form.scale * kLog2e));
-  kernel.line("        if (query < queries && key < keys{}) {{", op.causal ? " && key <= query + keys - queries" : "");
-  if (form.mask_input) kernel.line("          score += {} * {};", mask_text(kernel, form), c_literal(kLog2e));
-  kernel.text(R"(          } else {
-            score = -INFINITY;
-          }
-          scores[j][half * 2 + e] = score;
+  if (by_query) kernel.line("        if (query < queries && key < keys) score += {};", mask());
+  kernel.line("        if (!whole && (key >= keys{})) score = -INFINITY;",
+              op.causal ? " || key > query + keys - queries" : "");
+  kernel.text(R"(          scores[j][half * 2 + e] = score;
           tile_largest = fmaxf(tile_largest, score);
         }
       }
       tile_largest = fmaxf(tile_largest, __shfl_xor_sync(0xffffffffu, tile_largest, 1));
       tile_largest = fmaxf(tile_largest, __shfl_xor_sync(0xffffffffu, tile_largest, 2));
-      const bool sees = tile_largest != -INFINITY;  // anything so far
-      const float fade = sees ? exp2f(largest[half] - tile_largest) : 1;
+      const float fade = tile_largest == -INFINITY ? 1 : exp2f(largest[half] - tile_largest);
+      const float least = tile_largest == -INFINITY ? 0 : tile_largest;  // of a query that sees nothing so far
       largest[half] = tile_largest;
       total[half] *= fade;
 )");
@@ -114,7 +136,7 @@ void write_softmax(KernelText& kernel, const Attention& op, const AttentionCudaF
   kernel.line("    for (int j = 0; j < {}; ++j) {{", kKeys / 8);
   kernel.text(R"(        #pragma unroll
         for (int e = 0; e < 2; ++e) {
-          const float p = sees ? exp2f(scores[j][half * 2 + e] - tile_largest) : 0;
+          const float p = exp2f(scores[j][half * 2 + e] - least);
           scores[j][half * 2 + e] = p;
           total[half] += p;
         }
