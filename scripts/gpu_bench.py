@@ -6,8 +6,8 @@
 
 Network by network and batch by batch, ours and then the peers, so that a cell is measured within a minute. The peers
 script is started as `python3 SCRIPT --models NAME --ways WAY --batch N` and prints a JSON line with latency_ms, per_s
-and mJ. Compare rows of one precision only. Our figures include the copies of inputs and outputs between host and
-device; a peer's inputs lie on the device.
+and mJ. Compare rows of one precision only. An engine is compiled for each batch; inputs and outputs lie on the device, as
+a peer's do.
 """
 
 import argparse
@@ -25,10 +25,21 @@ NETWORKS = {"resnet50": None, "bert_base": TOKENS, "vit_b_16": None, "efficientn
 LENGTH = 128  # of a sequence
 
 
+def compile_for(options, name, batch):
+    """An engine for any batch, its tactics timed at this one. Its path, and what compiling took."""
+    engine = mjlib.ROOT / "build/bench" / f"{name}-gpu-{batch}.engine"
+    profile = f"N=1:{batch}:{max(batch, 128)}" + (f",S=1:{LENGTH}:512" if NETWORKS[name] else "")
+    flags = ["--target", "cuda", "--precision", options.precision, "--profile", profile]
+    if options.tolerance:
+        flags += ["--tolerance", options.tolerance]
+    return engine, mjlib.compile_engine(options.models / f"{name}.onnx", engine, *flags)
+
+
 def ours(engine, name, batch, windows):
     tokens = NETWORKS[name]
     shapes = ["--shapes", ",".join(f"{each}={batch}x{LENGTH}" for each in tokens)] if tokens else ["--batch", batch]
-    report = mjlib.millijoule_json("bench", engine, *shapes, "--duration", 1, "--energy-windows", windows)
+    report = mjlib.millijoule_json("bench", engine, *shapes, "--no-data-transfers", "--duration", 1,
+                                 "--energy-windows", windows)
     results, energy = report["results"], report["energy"]
     return {"latency_ms": results["latency_ms"]["median"], "per_s": results["throughput_per_s"],
             "mJ": energy.get("mj_per_inference"), "mJ_net": energy.get("mj_per_inference_net"),
@@ -44,9 +55,8 @@ def peer(script, name, way, batch, seconds):
 
 def measure(options):
     for name in options.only.split(","):
-        engine = mjlib.ROOT / "build/bench" / f"{name}-gpu.engine"
-        seconds = mjlib.compile_engine(options.models / f"{name}.onnx", engine, "--target", "cuda")
         for batch in map(int, options.batch.split(",")):
+            engine, seconds = compile_for(options, name, batch)
             ways = {"millijoule": ours(engine, name, batch, options.energy_windows)}
             for way in filter(None, options.ways.split(",")):
                 ways[way] = peer(options.peers, name, way, batch, options.seconds)
@@ -81,7 +91,9 @@ def main():
     parser.add_argument("--peers", type=pathlib.Path)
     parser.add_argument("--table", type=pathlib.Path, help="print the table of this result instead of measuring")
     parser.add_argument("--only", default=",".join(NETWORKS))
-    parser.add_argument("--ways", default="eager-fp32")
+    parser.add_argument("--precision", default="fp16", help="of ours")
+    parser.add_argument("--tolerance", type=float, help="of ours: relative L2, where weights are random")
+    parser.add_argument("--ways", default="eager-fp16,cudnn-fp16", help="of the peers")
     parser.add_argument("--batch", default="1,8,128")
     parser.add_argument("--energy-windows", type=int, default=3, help="of 5 s each, after 18 s to settle")
     parser.add_argument("--seconds", type=float, default=2, help="of each peer")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv{channels_last}(x[N,...,C], w[M,C,...])  =>  conv(pad(x), pad(w))      C odd, 16-bit elements, one group
 //
-// Tensor cores' operands are fetched 4 bytes or more at a time, which pixels of three channels do not allow: the stem of
-// a network that sees colours. Channels are filled up with zeros, to 4 or else to a multiple of 8.
+// Tensor cores' operands are fetched 4 bytes or more at a time, which pixels of three channels do not allow: the stem
+// of a network that sees colours. Channels are filled up with zeros, to 4 or else to a multiple of 8.
 #include <cstring>
 
 #include "ops/conv.h"

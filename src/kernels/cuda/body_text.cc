@@ -100,13 +100,27 @@ std::string constant_text(const Tensor& value) {
   return fmt::format("(long long){}ull", static_cast<uint64_t>(x));
 }
 
-std::string instruction_text(const Body& body, const BodyInstruction& instruction, std::span<const std::string> args) {
+bool is_narrow(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16; }
+
+// Where all that leaves a body has 16 bits, an error of a few units in the last of f32's digits does not show: sigmoids
+// are one approximate exponential and one approximate division, 2 of the special functions instead of some 20 others.
+std::string narrow_text(const Op& op, const std::string& x) {
+  const bool silu = op.is("silu");
+  if (!silu && !op.is("sigmoid")) return "";
+  return fmt::format("__fdividef({}, 1.0f + __expf(-({})))", silu ? x : "1.0f", x);
+}
+
+std::string instruction_text(const Body& body, const BodyInstruction& instruction, std::span<const std::string> args,
+                             bool narrow) {
   if (const Constant* constant = instruction.op.get_if<Constant>()) return constant_text(constant->value);
   // Of `where` the first operand is the condition.
   const DType from = body.dtype(instruction.args.back());
   if (instruction.op.is("cast")) return cast_text(from, instruction.dtype, args[0]);
   if (instruction.op.is("abs") && !is_float(from)) return fmt::format("({0}) < 0 ? -({0}) : ({0})", args[0]);
   if (!is_boolean_op(instruction.op) && from == DType::boolean) return "";
+  if (narrow && from == DType::f32) {
+    if (std::string text = narrow_text(instruction.op, args[0]); !text.empty()) return text;
+  }
   return expression(instruction.op, c_maths(from), args);
 }
 
@@ -115,7 +129,7 @@ int before_rounding(const Body& body, int value) {
   const auto params = static_cast<int>(body.params.size());
   if (value < params) return value;
   const BodyInstruction& last = body.instructions[static_cast<size_t>(value - params)];
-  const bool rounds = last.op.is("cast") && (last.dtype == DType::f16 || last.dtype == DType::bf16);
+  const bool rounds = last.op.is("cast") && is_narrow(last.dtype);
   return rounds && body.dtype(last.args[0]) == DType::f32 ? last.args[0] : value;
 }
 
@@ -147,11 +161,13 @@ std::optional<std::string> body_refusal(const Body& body) {
 BodyText body_text(const Body& body, std::span<const std::string> params, std::string_view prefix) {
   BodyText text;
   std::vector<std::string> values(params.begin(), params.end());
+  const bool narrow =
+      std::all_of(body.results.begin(), body.results.end(), [&](int result) { return is_narrow(body.dtype(result)); });
   for (const BodyInstruction& instruction : body.instructions) {
     std::vector<std::string> args;
     for (int arg : instruction.args) args.push_back(values[static_cast<size_t>(arg)]);
     const std::string name = fmt::format("{}{}", prefix, values.size());
-    std::string value = instruction_text(body, instruction, args);
+    std::string value = instruction_text(body, instruction, args, narrow);
     // Narrow integers wrap after each operator.
     const DType dtype = instruction.dtype;
     if (is_integer(dtype) && storage_bytes(dtype) < 8) value = fmt::format("({})({})", c_storage(dtype), value);

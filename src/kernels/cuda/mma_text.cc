@@ -289,7 +289,8 @@ int vector_of(const Dim& dim) {
   return 1;
 }
 
-Generated mma_product(const Problem& problem, const MmaTile& tile, const MmaProduct& product) {
+Generated mma_product(const Problem& problem, std::string_view config, const MmaProduct& product) {
+  const MmaTile tile = parse_mma_tile(config);
   KernelText kernel(product.name, problem);
   kernel.helper(tensor_core_helpers());
   kernel.waits_itself();

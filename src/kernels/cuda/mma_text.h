@@ -13,7 +13,7 @@
 
 #include "kernels/cuda/kernel_text.h"
 #include "kernels/cuda/mma_tile.h"
-#include "kernels/select.h"
+#include "kernels/cuda/row.h"
 
 namespace mj {
 
@@ -42,7 +42,8 @@ struct MmaProduct {
   std::function<std::string(KernelText& kernel)> store;
 };
 
-Generated mma_product(const Problem& problem, const MmaTile& tile, const MmaProduct& product);
+// `config` as in mma_tile.h.
+Generated mma_product(const Problem& problem, std::string_view config, const MmaProduct& product);
 
 // The largest of 8, 4, 2, 1 that divides `dim` for certain.
 int vector_of(const Dim& dim);
@@ -55,23 +56,9 @@ Refusal mma_refusal(const Problem& problem, std::initializer_list<size_t> operan
 
 // The row of such products: `product_of` says what a problem that is not refused multiplies.
 template <MmaProduct (*product_of)(const Problem& problem)>
-constexpr SelectRow mma_gpu_row(std::string_view family, std::string_view name, decltype(SelectRow::refuses) refuses,
-                                decltype(SelectRow::pack) pack) {
-  return {
-      .family = family,
-      .name = name,
-      .version = 1,
-      .refuses = refuses,
-      .configs = [](const Problem& problem, const Target& target) { return mma_configs(product_of(problem), target); },
-      .estimate =
-          [](const Problem& problem, const Target& target, const Bindings& bindings) {
-            return mma_product_seconds(problem, product_of(problem), target, bindings);
-          },
-      .pack = pack,
-      .generate =
-          [](const Problem& problem, const Target&, std::string_view config) {
-            return mma_product(problem, parse_mma_tile(config), product_of(problem));
-          }};
+constexpr SelectRow mma_gpu_row(std::string_view family, std::string_view name, RefuseProblem refuses,
+                                PackConstants pack) {
+  return product_gpu_row<product_of, mma_configs, mma_product_seconds, mma_product>(family, name, refuses, pack);
 }
 
 }  // namespace mj

@@ -328,7 +328,8 @@ std::vector<Tile> all_tiles() { return {kTiles.begin(), kTiles.end()}; }
 
 bool fours(const Dim& dim) { return equal(mod(dim, 4), 0) == Tri::yes; }
 
-Generated tiled_product(const Problem& problem, const Tile& tile, const TiledProduct& product) {
+Generated tiled_product(const Problem& problem, std::string_view config, const TiledProduct& product) {
+  const Tile tile = parse_tile(config);
   KernelText kernel(product.name, problem);
   kernel.helper(kAddRow);
   write_place(kernel, tile, product);

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "kernels/cuda/kernel_text.h"
-#include "kernels/select.h"
+#include "kernels/cuda/row.h"
 
 namespace mj {
 
@@ -52,7 +52,8 @@ struct TiledProduct {
   std::function<std::string(KernelText& kernel)> store;
 };
 
-Generated tiled_product(const Problem& problem, const Tile& tile, const TiledProduct& product);
+// `config` as to_string(Tile) gives it.
+Generated tiled_product(const Problem& problem, std::string_view config, const TiledProduct& product);
 
 // What is known of a product's sizes: the best guess first. Dims with symbols are taken at a typical length.
 std::vector<std::string> tile_configs(const TiledProduct& product, const Target& target);
@@ -62,23 +63,9 @@ std::optional<double> tiled_product_seconds(const Problem& problem, const TiledP
 
 // The row of such products: `product_of` says what a problem that is not refused multiplies.
 template <TiledProduct (*product_of)(const Problem& problem)>
-constexpr SelectRow tiled_gpu_row(std::string_view family, std::string_view name, decltype(SelectRow::refuses) refuses,
-                                  decltype(SelectRow::pack) pack) {
-  return {
-      .family = family,
-      .name = name,
-      .version = 1,
-      .refuses = refuses,
-      .configs = [](const Problem& problem, const Target& target) { return tile_configs(product_of(problem), target); },
-      .estimate =
-          [](const Problem& problem, const Target& target, const Bindings& bindings) {
-            return tiled_product_seconds(problem, product_of(problem), target, bindings);
-          },
-      .pack = pack,
-      .generate =
-          [](const Problem& problem, const Target&, std::string_view config) {
-            return tiled_product(problem, parse_tile(config), product_of(problem));
-          }};
+constexpr SelectRow tiled_gpu_row(std::string_view family, std::string_view name, RefuseProblem refuses,
+                                  PackConstants pack) {
+  return product_gpu_row<product_of, tile_configs, tiled_product_seconds, tiled_product>(family, name, refuses, pack);
 }
 
 // Is it known to be a multiple of 4?

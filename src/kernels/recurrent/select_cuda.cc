@@ -206,7 +206,7 @@ std::vector<std::string> configs(const Problem& problem, const Target& target) {
 }
 
 Generated generate(const Problem& problem, const Target&, std::string_view config) {
-  return join(tiled_product(problem, parse_tile(config), input_product(form_of(problem))), steps(problem));
+  return join(tiled_product(problem, config, input_product(form_of(problem))), steps(problem));
 }
 
 // A step reads all of R through the second cache, then waits at two barriers.
