@@ -122,7 +122,10 @@ Result<const Schedule*> Session::schedule_for(std::span<const std::vector<int64_
   MJ_ASSIGN(Schedule schedule, make_schedule(*program_, input_dims, outer, options_.layout, rows_may));
   schedules_.push_front(
       {{input_dims.begin(), input_dims.end()}, outer, rows_may, std::move(schedule), {}, {}, nullptr, {}});
-  if (schedules_.size() > options_.cached_schedules) schedules_.pop_back();
+  if (schedules_.size() > options_.cached_schedules) {
+    MJ_TRY(synchronize());  // its graphs may still run
+    schedules_.pop_back();
+  }
   return &schedules_.front().schedule;
 }
 
