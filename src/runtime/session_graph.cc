@@ -107,10 +107,8 @@ Result<CudaGraph> Session::capture_bound(const Layout& layout, std::span<const T
 }
 
 Result<void> Session::enqueue(std::span<const Tensor> inputs, std::span<const Destination> outputs) {
-  if (!program_->device() || !program_->device()->all_of_it()) {
-    return error(ErrorCode::unsupported,
-                 "device memory as input: steps of this engine run on the host; `millijoule tactics` shows which");
-  }
+  CHECK(program_->device() && program_->device()->all_of_it(),
+        "steps on the host; DeviceRun::make refuses such engines");
   std::vector<std::vector<int64_t>> input_dims;
   std::vector<const void*> addresses;
   for (const Tensor& input : inputs) input_dims.push_back(input.dims()), addresses.push_back(input.raw());

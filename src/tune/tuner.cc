@@ -162,19 +162,25 @@ std::string Tuner::key(const Problem& problem) const {
                      options_.forced);
 }
 
+Bindings Tuner::sizes_for(const Problem& problem) const {
+  Bindings sizes = options_.opt;
+  for (const auto* operands : {&problem.inputs, &problem.outputs})
+    for (const Operand& operand : *operands)
+      for (const Dim& dim : operand.shape)
+        for (const std::string& symbol : dim.symbols()) sizes.try_emplace(symbol, options_.default_size);
+  return sizes;
+}
+
 // What is worth a try depends on sizes: kernels for GPUs take those that the engine is tuned for.
 std::vector<std::string> Tuner::configs_of(const SelectRow& row, const Problem& problem) const {
   if (!row.generate) return row.configs(problem, options_.target);
+  std::map<std::string, Dim, std::less<>> values;
+  for (const auto& [symbol, size] : sizes_for(problem)) values[symbol] = size;
   Problem sized = problem;
   for (auto* operands : {&sized.inputs, &sized.outputs}) {
     for (Operand& operand : *operands) {
       for (Dim& dim : operand.shape) {
-        std::map<std::string, Dim, std::less<>> values;
-        for (const std::string& symbol : dim.symbols()) {
-          const auto at = options_.opt.find(symbol);
-          values[symbol] = at == options_.opt.end() ? options_.default_size : at->second;
-        }
-        if (!values.empty()) dim = dim.substitute(values);
+        if (!dim.is_constant()) dim = dim.substitute(values);
       }
     }
   }
@@ -216,11 +222,7 @@ std::vector<Tuner::Option> Tuner::options_for(const Problem& problem, Choice& ch
 
 Result<void> Tuner::measure(const Problem& problem, std::span<const Option> options, std::span<const Tensor> constants,
                             std::span<Candidate> candidates) {
-  Bindings bindings = options_.opt;
-  for (const auto* operands : {&problem.inputs, &problem.outputs})
-    for (const Operand& operand : *operands)
-      for (const Dim& dim : operand.shape)
-        for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, options_.default_size);
+  const Bindings bindings = sizes_for(problem);
   const auto fits = [&](const Operand& operand) {
     return operand.dtype == DType::none || evaluate(operand.shape, bindings).ok();
   };

@@ -74,6 +74,8 @@ class Tuner {
     std::string config;
   };
   std::string key(const Problem& problem) const;
+  // Of every symbol in the problem: what the engine is tuned for.
+  Bindings sizes_for(const Problem& problem) const;
   std::vector<std::string> configs_of(const SelectRow& row, const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
   // Of each option; what is not compiled yet is compiled side by side.

@@ -152,10 +152,10 @@ void write_sums(KernelText& kernel, const AttentionCudaForm& form) {
   const std::string_view dtype = name(kernel.problem().inputs[0].dtype);
   kernel.line("  #pragma unroll");
   kernel.line("  for (int j = 0; j < {}; ++j) {{", kKeys / 16);
-  kernel.line("    const unsigned p[4] = {{pack_{0}(scores[j * 2][0], scores[j * 2][1]),", dtype);
-  kernel.line("                           pack_{0}(scores[j * 2][2], scores[j * 2][3]),", dtype);
-  kernel.line("                           pack_{0}(scores[j * 2 + 1][0], scores[j * 2 + 1][1]),", dtype);
-  kernel.line("                           pack_{0}(scores[j * 2 + 1][2], scores[j * 2 + 1][3])}};", dtype);
+  kernel.line("    const unsigned p[4] = {{join_{0}(scores[j * 2][0], scores[j * 2][1]),", dtype);
+  kernel.line("                           join_{0}(scores[j * 2][2], scores[j * 2][3]),", dtype);
+  kernel.line("                           join_{0}(scores[j * 2 + 1][0], scores[j * 2 + 1][1]),", dtype);
+  kernel.line("                           join_{0}(scores[j * 2 + 1][2], scores[j * 2 + 1][3])}};", dtype);
   kernel.line("    #pragma unroll");
   kernel.line("    for (int c = 0; c < {}; ++c) {{", filled(form.v_depth) / 16);
   kernel.line("      unsigned b[4];");
@@ -200,6 +200,7 @@ Generated generate(const Problem& problem, const Target&, std::string_view confi
   const int64_t k_length = kKeys * pitch(form.depth), v_length = kKeys * pitch(form.v_depth);
   KernelText kernel("attention_mma", problem);
   kernel.helper(tensor_core_helpers());
+  kernel.helper(vector_helpers());
   const Dim tiles = ceil_div(form.queries, queries);
   const std::string tile_count = kernel.size(tiles);
   kernel.line("const int queries = {}, keys = {};", kernel.size(form.queries), kernel.size(form.keys));

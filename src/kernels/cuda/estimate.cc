@@ -25,6 +25,20 @@ std::optional<double> gpu_streaming_seconds(const Problem& problem, const Target
   return gpu_seconds(problem, target, bindings);
 }
 
+std::optional<ProductSizes> product_sizes(const Dim& rows, const Dim& columns, const Dim& depth, const Dim& batches,
+                                          const Bindings& bindings) {
+  ProductSizes sizes;
+  for (const auto& [dim, to] : {std::pair(&rows, &sizes.rows),
+                                {&columns, &sizes.columns},
+                                {&depth, &sizes.depth},
+                                {&batches, &sizes.batches}}) {
+    const Result<int64_t> value = dim->evaluate(bindings);
+    if (!value.ok()) return std::nullopt;
+    *to = std::max(1.0, static_cast<double>(*value));
+  }
+  return sizes;
+}
+
 double gpu_f32_fma_per_second(const GpuTarget& gpu) {
   const int cores = gpu.sm == 75 || gpu.sm == 80 ? 64 : 128;  // of a multiprocessor
   return gpu.multiprocessors * cores * gpu.clock_hz;

@@ -6,6 +6,7 @@
 #include "kernels/cuda/anchor.h"
 #include "kernels/cuda/estimate.h"
 #include "kernels/cuda/tensor_core_text.h"
+#include "kernels/cuda/vector_text.h"
 
 namespace mj {
 namespace {
@@ -267,24 +268,15 @@ void write_results(KernelText& kernel, const MmaTile& tile, const MmaProduct& pr
   if (tile.split > 1) kernel.line("cluster_sync();  // others may still read what lies here");
 }
 
-std::optional<MmaSizes> sizes_of(const MmaProduct& product, const Bindings& bindings) {
-  MmaSizes sizes;
-  for (const auto& [dim, to] : {std::pair(&product.rows, &sizes.rows),
-                                {&product.columns, &sizes.columns},
-                                {&product.depth, &sizes.depth},
-                                {&product.batches, &sizes.batches}}) {
-    const Result<int64_t> value = dim->evaluate(bindings);
-    if (!value.ok()) return std::nullopt;
-    *to = std::max(1.0, static_cast<double>(*value));  // so that nothing divides by 0
-  }
-  return sizes;
+std::optional<ProductSizes> sizes_of(const MmaProduct& product, const Bindings& bindings) {
+  return product_sizes(product.rows, product.columns, product.depth, product.batches, bindings);
 }
 
 }  // namespace
 
 int vector_of(const Dim& dim) {
   for (const int width : {8, 4, 2}) {
-    if (equal(mod(dim, width), 0) == Tri::yes) return width;
+    if (is_multiple(dim, width)) return width;
   }
   return 1;
 }
@@ -321,17 +313,18 @@ std::vector<std::string> mma_configs(const MmaProduct& product, const Target& ta
   for (const Dim* dim : {&product.rows, &product.columns, &product.depth, &product.batches}) {
     for (const std::string& symbol : dim->symbols()) typical[symbol] = kTypicalLength;
   }
-  const std::optional<MmaSizes> sizes = sizes_of(product, typical);
+  const std::optional<ProductSizes> sizes = sizes_of(product, typical);
   std::vector<std::string> configs;
   const bool groups = product.along_depth;
-  for (const MmaTile& tile : mma_tiles_by_time(sizes.value_or(MmaSizes{64, 64, 64, 1}), *target.gpu, groups, kConfigs))
+  for (const MmaTile& tile :
+       mma_tiles_by_time(sizes.value_or(ProductSizes{64, 64, 64, 1}), *target.gpu, groups, kConfigs))
     configs.push_back(to_string(tile));
   return configs;
 }
 
 std::optional<double> mma_product_seconds(const Problem& problem, const MmaProduct& product, const Target& target,
                                           const Bindings& bindings) {
-  const std::optional<MmaSizes> sizes = sizes_of(product, bindings);
+  const std::optional<ProductSizes> sizes = sizes_of(product, bindings);
   if (!sizes) return std::nullopt;
   const double seconds =
       mma_seconds(mma_tiles_by_time(*sizes, *target.gpu, product.along_depth, 1)[0], *sizes, *target.gpu);

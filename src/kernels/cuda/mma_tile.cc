@@ -51,7 +51,7 @@ std::vector<MmaTile> all_mma_tiles() { return {kTiles.begin(), kTiles.end()}; }
 // several are on their way at a time; a block begins with a wait for memory and ends with a pass of its sums through
 // shared memory. Blocks of much shared memory cannot begin beside the launch before. Constants: fitted by eye to an
 // H100 on which each tile ran the layers of ResNet-50 and BERT-base at batches 1 and 128 (2026-11-23).
-double mma_seconds(const MmaTile& tile, const MmaSizes& sizes, const GpuTarget& gpu) {
+double mma_seconds(const MmaTile& tile, const ProductSizes& sizes, const GpuTarget& gpu) {
   constexpr double kBegin = 0.9e-6, kEnd = 0.4e-6, kStep = 0.8e-6;  // of a block; kStep: one stage all alone
   constexpr double kNoOverlap = 1.5e-6, kCluster = 0.5e-6, kPart = 0.12e-6;
   const double blocks =
@@ -77,7 +77,7 @@ double mma_seconds(const MmaTile& tile, const MmaSizes& sizes, const GpuTarget& 
          (tile.split > 1 ? kCluster + kPart * tile.split : 0);
 }
 
-std::vector<MmaTile> mma_tiles_by_time(const MmaSizes& sizes, const GpuTarget& gpu, bool groups, size_t most) {
+std::vector<MmaTile> mma_tiles_by_time(const ProductSizes& sizes, const GpuTarget& gpu, bool groups, size_t most) {
   std::vector<std::pair<double, MmaTile>> timed;
   for (MmaTile tile : kTiles) {
     if (tile.shared_bytes() > gpu.shared_bytes || (tile.groups && !(groups && gpu.sm == 90))) continue;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "problem/target.h"
+#include "kernels/cuda/estimate.h"
 
 namespace mj {
 
@@ -33,12 +33,8 @@ std::string to_string(const MmaTile& tile);
 MmaTile parse_mma_tile(std::string_view config);
 std::vector<MmaTile> all_mma_tiles();  // without splits
 
-struct MmaSizes {
-  double rows = 1, columns = 1, depth = 1, batches = 1;
-  double terms() const { return rows * columns * depth * batches; }
-};
-double mma_seconds(const MmaTile& tile, const MmaSizes& sizes, const GpuTarget& gpu);
+double mma_seconds(const MmaTile& tile, const ProductSizes& sizes, const GpuTarget& gpu);
 // Worth a try, the best by the model first; with warpgroups only if asked for. Splits only where there are clusters.
-std::vector<MmaTile> mma_tiles_by_time(const MmaSizes& sizes, const GpuTarget& gpu, bool groups, size_t most);
+std::vector<MmaTile> mma_tiles_by_time(const ProductSizes& sizes, const GpuTarget& gpu, bool groups, size_t most);
 
 }  // namespace mj

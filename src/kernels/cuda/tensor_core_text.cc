@@ -39,16 +39,6 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned* r, const void
   }
 MJ_MULTIPLY(multiply_f16, "f16")
 MJ_MULTIPLY(multiply_bf16, "bf16")
-__device__ __forceinline__ unsigned pack_f16(float low, float high) {
-  unsigned both;
-  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-  return both;
-}
-__device__ __forceinline__ unsigned pack_bf16(float low, float high) {
-  unsigned both;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-  return both;
-}
 #if __CUDA_ARCH__ >= 900
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 __device__ __forceinline__ void begin_group() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

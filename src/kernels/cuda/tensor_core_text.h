@@ -9,7 +9,6 @@
 //                                       Lane l has in r[j] elements l % 4 * 2 and the next of row l / 4 of matrix j;
 //                                       with _transposed, of the transposed matrix.
 //   multiply_f16, multiply_bf16(sums, a, b0, b1)   mma.sync m16n8k16, sums in f32.
-//   pack_f16, pack_bf16(low, high)      two numbers as neighbours
 //   cluster_sync(), cluster_read(p, rank)          between the blocks of a cluster (sm_90 and later): what lies where
 //                                                  p points in the shared memory of block `rank`.
 //   fence_async()                       what this thread's copies have brought may be read by wgmma after a barrier

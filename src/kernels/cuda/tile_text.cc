@@ -242,22 +242,8 @@ Generated sum_of_parts(const Problem& problem, const Tile& tile, const TiledProd
 }
 
 // The model.
-struct Sizes {
-  double rows, columns, depth, batches;
-  double terms() const { return rows * columns * depth * batches; }
-};
-
-std::optional<Sizes> sizes_of(const TiledProduct& product, const Bindings& bindings) {
-  Sizes sizes{};
-  for (const auto& [dim, to] : {std::pair(&product.rows, &sizes.rows),
-                                {&product.columns, &sizes.columns},
-                                {&product.depth, &sizes.depth},
-                                {&product.batches, &sizes.batches}}) {
-    const Result<int64_t> value = dim->evaluate(bindings);
-    if (!value.ok()) return std::nullopt;
-    *to = std::max(1.0, static_cast<double>(*value));  // so that nothing divides by 0
-  }
-  return sizes;
+std::optional<ProductSizes> sizes_of(const TiledProduct& product, const Bindings& bindings) {
+  return product_sizes(product.rows, product.columns, product.depth, product.batches, bindings);
 }
 
 // A warp's multiply-adds among all that it issues, by what a thread has in registers: measured on no card yet.
@@ -268,7 +254,7 @@ double efficiency(const Tile& tile) {
 
 // Blocks run in waves; a wave takes as long as its multiply-adds on one multiprocessor, or as the wait for memory
 // before each step along the depth.
-double tile_seconds(const Tile& tile, const Sizes& sizes, const GpuTarget& gpu) {
+double tile_seconds(const Tile& tile, const ProductSizes& sizes, const GpuTarget& gpu) {
   constexpr double kFetchSeconds = 0.5e-6;  // memory latency with some queueing
   const double blocks =
       std::ceil(sizes.rows / tile.rows) * std::ceil(sizes.columns / tile.columns) * sizes.batches * tile.split;
@@ -288,7 +274,7 @@ double tile_seconds(const Tile& tile, const Sizes& sizes, const GpuTarget& gpu) 
 }
 
 // Every tile with its best split and its seconds, the fastest first.
-std::vector<std::pair<double, Tile>> tiles_by_time(const Sizes& sizes, const GpuTarget& gpu) {
+std::vector<std::pair<double, Tile>> tiles_by_time(const ProductSizes& sizes, const GpuTarget& gpu) {
   constexpr double kMostParts = 1 << 26;  // floats
   std::vector<std::pair<double, Tile>> timed;
   for (Tile tile : kTiles) {
@@ -326,8 +312,6 @@ Tile parse_tile(std::string_view config) {
 
 std::vector<Tile> all_tiles() { return {kTiles.begin(), kTiles.end()}; }
 
-bool fours(const Dim& dim) { return equal(mod(dim, 4), 0) == Tri::yes; }
-
 Generated tiled_product(const Problem& problem, std::string_view config, const TiledProduct& product) {
   const Tile tile = parse_tile(config);
   KernelText kernel(product.name, problem);
@@ -360,7 +344,7 @@ std::vector<std::string> tile_configs(const TiledProduct& product, const Target&
   for (const Dim* dim : {&product.rows, &product.columns, &product.depth, &product.batches}) {
     for (const std::string& symbol : dim->symbols()) typical[symbol] = kTypicalLength;
   }
-  const std::optional<Sizes> sizes = sizes_of(product, typical);
+  const std::optional<ProductSizes> sizes = sizes_of(product, typical);
   if (!sizes) return {to_string(kTiles[3])};
   const std::vector<std::pair<double, Tile>> timed = tiles_by_time(*sizes, *target.gpu);
   std::vector<std::string> configs;
@@ -372,7 +356,7 @@ std::vector<std::string> tile_configs(const TiledProduct& product, const Target&
 
 std::optional<double> tiled_product_seconds(const Problem& problem, const TiledProduct& product, const Target& target,
                                             const Bindings& bindings) {
-  const std::optional<Sizes> sizes = sizes_of(product, bindings);
+  const std::optional<ProductSizes> sizes = sizes_of(product, bindings);
   if (!sizes) return std::nullopt;
   const double seconds = tiles_by_time(*sizes, *target.gpu)[0].first;
   return gpu_seconds(problem, target, bindings, sizes->terms(), sizes->terms() / seconds);

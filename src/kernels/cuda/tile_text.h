@@ -68,7 +68,4 @@ constexpr SelectRow tiled_gpu_row(std::string_view family, std::string_view name
   return product_gpu_row<product_of, tile_configs, tiled_product_seconds, tiled_product>(family, name, refuses, pack);
 }
 
-// Is it known to be a multiple of 4?
-bool fours(const Dim& dim);
-
 }  // namespace mj

@@ -3,6 +3,7 @@
 #include "kernels/cuda/anchor.h"
 #include "kernels/cuda/body_text.h"
 #include "kernels/cuda/tile_text.h"
+#include "kernels/cuda/vector_text.h"
 #include "kernels/gemm/cuda_form.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
@@ -21,7 +22,7 @@ TileOperand operand(KernelText& kernel, size_t input, const Dim& lines, const Di
   TileOperand texts;
   texts.dtype = kernel.problem().inputs[input].dtype;
   texts.along_depth = along_depth || lines.constant() == 1;
-  texts.vector = texts.dtype == DType::f32 && fours(texts.along_depth ? depth : lines);
+  texts.vector = texts.dtype == DType::f32 && is_multiple(texts.along_depth ? depth : lines, 4);
   texts.pointer = kernel.input(input);
   if (const std::string which = broadcast_index(kernel, own_batch, batch, "batch"); which != "0" && !batch.empty()) {
     texts.pointer = input == 0 ? "a_matrix" : "b_matrix";

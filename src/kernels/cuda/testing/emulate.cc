@@ -214,14 +214,6 @@ static void multiply_f16(float* sums, const unsigned* a, unsigned b0, unsigned b
 static void multiply_bf16(float* sums, const unsigned* a, unsigned b0, unsigned b1) {
   mj_multiply(sums, a, b0, b1, true);
 }
-static inline unsigned pack_f16(float low, float high) { return f32_to_f16(low) | (unsigned)f32_to_f16(high) << 16; }
-static unsigned pack_bf16(float low, float high) {
-  const auto round = [](float x) {
-    const unsigned bits = __float_as_uint(x);
-    return x != x ? 0x7fffu : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  };
-  return round(low) | round(high) << 16;
-}
 static inline void fence_async() {}
 static inline void begin_group() {}
 static inline void end_group() {}
