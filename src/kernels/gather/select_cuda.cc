@@ -6,6 +6,7 @@
 #include "kernels/cuda/body_text.h"
 #include "kernels/cuda/estimate.h"
 #include "kernels/cuda/index_text.h"
+#include "kernels/cuda/op_field.h"
 #include "kernels/gather/boxes.h"
 #include "ops/gather.h"
 
@@ -24,15 +25,6 @@ void store(KernelText& kernel, const std::string& value) {
   }
 }
 
-size_t axis_of(const Op& op, size_t rank) {
-  for (const NamedField& field : op.fields()) {
-    if (field.name != "axis") continue;
-    const int64_t axis = std::get<int64_t>(field.value);
-    return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis);
-  }
-  CHECK(false, "{} has no axis", op.name());
-}
-
 Dim product(const Shape& shape, size_t begin, size_t end) {
   return element_count(
       Shape(shape.begin() + static_cast<std::ptrdiff_t>(begin), shape.begin() + static_cast<std::ptrdiff_t>(end)));
@@ -44,14 +36,6 @@ struct Cut {
   int64_t step = 1;
 };
 using Cuts = std::map<size_t, Cut>;  // by axis
-
-template <class T>
-T field(const Op& op, std::string_view name) {
-  for (const NamedField& f : op.fields()) {
-    if (f.name == name) return std::get<T>(f.value);
-  }
-  CHECK(false, "{} has no field {}", op.name(), name);
-}
 
 int64_t as_i32(int64_t x) { return std::clamp<int64_t>(x, -INT32_MAX, INT32_MAX); }
 
@@ -66,9 +50,9 @@ std::optional<Cuts> cuts_of(const Problem& problem) {
     for (size_t d = 0; d < (named || !count ? rank : static_cast<size_t>(*count)); ++d) cuts[d] = {};
     return cuts;
   }
-  const auto axes = field<std::vector<int64_t>>(problem.op, "axes"),
-             steps = field<std::vector<int64_t>>(problem.op, "steps");
-  const auto starts = field<std::vector<std::string>>(problem.op, "starts");
+  const auto axes = field_of<std::vector<int64_t>>(problem.op, "axes"),
+             steps = field_of<std::vector<int64_t>>(problem.op, "steps");
+  const auto starts = field_of<std::vector<std::string>>(problem.op, "starts");
   for (size_t i = 0; i < starts.size(); ++i) {
     const Result<Dim> start = Dim::parse(starts[i]);
     if (!start.ok()) return std::nullopt;
@@ -173,7 +157,7 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
 // is what to begin the line with, so that it holds for the elements of that part alone.
 template <class Line>
 void parts(KernelText& kernel, const Operand& one, std::span<const Operand> parts, Line line) {
-  const size_t axis = axis_of(kernel.problem().op, one.shape.size());
+  const size_t axis = axis_field(kernel.problem().op, one.shape.size());
   const Dim inner = product(one.shape, axis + 1, one.shape.size());
   const bool single = product(one.shape, 0, axis).constant() == 1;
   const std::string whole = kernel.size(inner * one.shape[axis]);
@@ -234,7 +218,7 @@ Generated generate_boxes(const Problem& problem, const Target&, std::string_view
 Generated generate_gather(const Problem& problem, const Target&, std::string_view) {
   KernelText kernel("gather", problem);
   const Shape &data = problem.inputs[0].shape, &indices = problem.inputs[1].shape;
-  const size_t axis = axis_of(problem.op, data.size());
+  const size_t axis = axis_field(problem.op, data.size());
   const Dim inner = product(data, axis + 1, data.size()), outer = product(data, 0, axis),
             count = element_count(indices);
   const Shape view = {outer, count, inner};
