@@ -66,5 +66,50 @@ TEST(LstmCuda, SaysWhyNot) {
   EXPECT_EQ(gpu_refusal_of(kRow, c), "it clips its gates");
 }
 
+RowCase gru(const std::string& direction, int64_t layout, bool inside, bool optional, int64_t hidden = 19) {
+  RowCase c = lstm(direction, layout, optional);
+  Gru op;
+  op.direction = direction;
+  op.layout = layout;
+  op.hidden_size = hidden;
+  op.linear_before_reset = inside;
+  const int64_t d = op.directions(), inputs = c.inputs[0].dims()[2];
+  c.inputs[1] = random_tensor(2, {d, 3 * hidden, inputs});
+  c.inputs[2] = random_tensor(3, {d, 3 * hidden, hidden});
+  if (optional) {
+    c.inputs[3] = random_tensor(4, {d, 6 * hidden});
+    c.inputs.resize(6);
+  }
+  c.problem.op = op;
+  c.problem.outputs.resize(2);
+  return c;
+}
+
+TEST(GruCuda, EveryDirectionAndLayout) {
+  expect_gpu_row_matches("gru_cuda_f32", gru("forward", 0, false, false), 1e-5);
+  expect_gpu_row_matches("gru_cuda_f32", gru("reverse", 1, true, true), 1e-5);
+  expect_gpu_row_matches("gru_cuda_f32", gru("bidirectional", 0, false, true), 1e-5);
+  RowCase c = gru("bidirectional", 1, true, false);
+  c.problem.outputs.resize(1);
+  expect_gpu_row_matches("gru_cuda_f32", c, 1e-5);
+}
+
+TEST(GruCuda, SmallAndLargeStates) {
+  expect_gpu_row_matches("gru_cuda_f32", gru("forward", 0, false, false, 1), 1e-5);
+  expect_gpu_row_matches("gru_cuda_f32", gru("forward", 0, true, false, 1030), 1e-4);
+}
+
+TEST(GruCuda, SaysWhyNot) {
+  RowCase c = gru("forward", 0, false, true);
+  EXPECT_EQ(gpu_refusal_of("gru_cuda_f32", c), "takes it");
+  EXPECT_EQ(gpu_refusal_of("gru_cuda_f32", lstm("forward", 0, true)), "not a GRU");
+  c.constant = {};
+  EXPECT_EQ(gpu_refusal_of("gru_cuda_f32", c), "its weights are not constant");
+  Gru other;
+  other.activations = {"Sigmoid", "Relu"};
+  c.problem.op = other;
+  EXPECT_EQ(gpu_refusal_of("gru_cuda_f32", c), "its activations are not sigmoid, tanh");
+}
+
 }  // namespace
 }  // namespace mj
