@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
 #include "kernels/gpu_row_test_util.h"
 #include "kernels/resize/cases_test_util.h"
 #include "ops/resize.h"
@@ -48,7 +50,9 @@ TEST(ResizeCuda, ScalesThatChangeNoLength) {
   for (const char* mode : {"nearest", "linear"}) {
     Resize op;
     op.mode = mode;
-    expect_gpu_row_matches("resize_cuda", resized_by_constants(op, {1, 3, 5, 6}, {1.5f, 1.3f, 1.1f, 2}), 2e-6);
+    RowCase c = resized_by_constants(op, {1, 3, 5, 6}, {1.5f, 1.3f, 1.1f, 2});
+    c.constant[0] = true;  // no symbols: a length that is one keeps it only where the scale is 1
+    expect_gpu_row_matches("resize_cuda", c, 2e-6);
   }
 }
 
@@ -84,20 +88,33 @@ TEST(ResizeCuda, OtherTypesAndAnEpilogue) {
 
 // Lengths above 1 become symbols here, so it is a pixel that grows.
 TEST(ResizeCuda, AnyNumberOfImages) {
-  for (const char* mode : {"nearest", "linear"}) {
+  for (const char* mode : {"nearest", "linear", "cubic"}) {
     Resize op;
     op.mode = mode;
     RowCase c = resized_by_constants(op, {3, 7, 1, 1}, {1, 1, 4, 5});
     expect_gpu_row_matches("resize_cuda", c, 2e-6);
     complete(c);
+    const Refusal want = op.mode == "cubic" ? Refusal("the lengths of axis 2 are not known") : std::nullopt;
     for (const SelectRow* row : all_select_rows()) {
       if (row->name != "resize_cuda") continue;
       c.problem.inputs[0].shape[0] = c.problem.outputs[0].shape[0] = Dim::symbol("N");
       EXPECT_FALSE(row->refuses(c.problem, {}));
       c.problem.inputs[0].shape[2] = Dim::symbol("H");
       c.problem.outputs[0].shape[2] = Dim::symbol("H") * 4;
-      EXPECT_EQ(row->refuses(c.problem, {}), "the lengths of axis 2 are not known");
+      EXPECT_EQ(row->refuses(c.problem, {}), want);
     }
+  }
+}
+
+// As where an image grows to the size of another one.
+TEST(ResizeCuda, SizesThatAreComputed) {
+  for (const char* mode : {"nearest", "linear"}) {
+    Resize op;
+    op.mode = mode;
+    op.nearest_mode = "round_prefer_ceil";
+    RowCase c = resized_to(op, {2, 3, 5, 7}, {2, 3, 12, 4});
+    c.inputs[0].mutable_data<float>()[20] = INFINITY;
+    expect_gpu_row_matches("resize_cuda", c, 2e-6);
   }
 }
 
@@ -117,7 +134,7 @@ TEST(ResizeCuda, Refuses) {
   Resize op;
   RowCase c = resized_by_constants(op, {1, 2, 3}, {1, 1, 2});
   c.constant = {};
-  EXPECT_EQ(gpu_refusal_of("resize_cuda", c), "the scales or sizes are computed");
+  EXPECT_EQ(gpu_refusal_of("resize_cuda", c), "the scales are computed");
   op.mode = "linear";
   op.antialias = true;
   EXPECT_EQ(gpu_refusal_of("resize_cuda", resized_by_constants(op, {1, 2, 3}, {1, 1, 2})), "it is antialiased");

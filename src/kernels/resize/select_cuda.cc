@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // resize_cuda: one thread an element of the result. From where it comes is worked out when it is built, by the operator
 // itself: of each axis a table says, for each place of the result, places of the input and, but for nearest, weights.
+// Along an axis whose lengths only running tells, each thread works it out as the operator does.
 #include <algorithm>
 
 #include "kernels/cuda/body_text.h"
@@ -16,10 +17,38 @@ bool has(const Problem& problem, size_t i) {
          problem.inputs[i].shape != Shape{0};
 }
 
+bool by_sizes(const Problem& problem) { return has(problem, 3); }
+
+// Is it worked out as it runs? Lengths may be known where the sizes are not, which tables are made of.
+bool is_computed(const Problem& problem, size_t axis) {
+  const Dim &in = problem.inputs[0].shape[axis], &out = problem.outputs[0].shape[axis];
+  const bool tables = in.constant() && out.constant() && (!by_sizes(problem) || problem.inputs[3].constant);
+  return !tables && equal(in, out) != Tri::yes;
+}
+
 // An axis that may change has a table. One that is 1 long, or not known, stays as it is.
 bool has_table(const Problem& problem, size_t axis) {
+  if (by_sizes(problem) && !problem.inputs[3].constant) return false;
   const Dim &in = problem.inputs[0].shape[axis], &out = problem.outputs[0].shape[axis];
   return in.constant() && out.constant() && (in.constant() != 1 || out.constant() != 1);
+}
+
+bool any_computed(const Problem& problem) {
+  for (size_t d = 0; d < problem.inputs[0].shape.size(); ++d) {
+    if (is_computed(problem, d)) return true;
+  }
+  return false;
+}
+
+// Why an axis cannot be worked out as it runs, or nothing.
+Refusal refuses_computed(const Problem& problem, size_t axis) {
+  const Resize& resize = problem.op.as<Resize>();
+  const bool known = resize.mode == "nearest" || (resize.mode == "linear" && !resize.exclude_outside);
+  if (known && resize.coordinate_transformation_mode != "half_pixel_symmetric" &&
+      resize.keep_aspect_ratio_policy == "stretch") {
+    return std::nullopt;
+  }
+  return fmt::format("the lengths of axis {} are not known", axis);
 }
 
 Refusal refuses(const Problem& problem, const Target&) {
@@ -31,14 +60,10 @@ Refusal refuses(const Problem& problem, const Target&) {
   }
   if (resize.antialias) return "it is antialiased";
   if (resize.coordinate_transformation_mode == "tf_crop_and_resize") return "it crops";
-  for (size_t i : {2u, 3u}) {
-    if (has(problem, i) && !problem.inputs[i].constant) return "the scales or sizes are computed";
-  }
+  if (!by_sizes(problem) && has(problem, 2) && !problem.inputs[2].constant) return "the scales are computed";
   for (size_t d = 0; d < x.shape.size(); ++d) {
-    const Dim& out = problem.outputs[0].shape[d];
-    if ((!x.shape[d].constant() || !out.constant()) && equal(x.shape[d], out) != Tri::yes) {
-      return fmt::format("the lengths of axis {} are not known", d);
-    }
+    if (!is_computed(problem, d)) continue;
+    if (Refusal reason = refuses_computed(problem, d)) return reason;
   }
   return epilogue_refusal(problem);
 }
@@ -50,6 +75,62 @@ std::optional<int64_t> taps_of(const Problem& problem, size_t axis) {
   if (mode == "nearest") return 1;
   if (problem.inputs[0].shape[axis] == problem.outputs[0].shape[axis]) return std::nullopt;
   return mode == "linear" ? 2 : 4;
+}
+
+int tables_of(const Problem& problem) {
+  int tables = 0;
+  for (size_t d = 0; d < problem.inputs[0].shape.size(); ++d) tables += has_table(problem, d);
+  return problem.op.as<Resize>().mode == "nearest" ? tables : 2 * tables;
+}
+
+constexpr std::string_view kProduct = R"(// Rounded, whatever it is added to.
+#ifdef MJ_EMULATED
+static inline float rounded_product(float a, float b) { return a * b; }
+#else
+#define rounded_product __fmul_rn
+#endif
+)";
+
+// Declares for axis d, of which `at` is the place in the result, the place `p` of the input for nearest; for linear two
+// places `low` and `high` with weights. In f32, as the operator does it.
+void compute_axis(KernelText& kernel, size_t d, const std::string& at) {
+  const Problem& problem = kernel.problem();
+  const Resize& resize = problem.op.as<Resize>();
+  const std::string in = kernel.size(problem.inputs[0].shape[d]), out = kernel.size(problem.outputs[0].shape[d]);
+  kernel.helper(kProduct);
+  if (by_sizes(problem)) {
+    kernel.line("const float scale{0} = (float){1} / (float)max({2}, 1), length{0} = {1};", d, out, in);
+  } else {
+    kernel.line("const float scale{0} = {1}[{0}], length{0} = rounded_product(scale{0}, (float){2});", d,
+                kernel.packed(tables_of(problem), "float"), in);
+  }
+  kernel.line("const float o{} = (float)({});", d, at);
+  const std::string& mode = resize.coordinate_transformation_mode;
+  std::string x = fmt::format("(o{0} + 0.5f) / scale{0} - 0.5f", d);
+  if (mode == "asymmetric") x = fmt::format("o{0} / scale{0}", d);
+  if (mode == "tf_half_pixel_for_nn") x = fmt::format("(o{0} + 0.5f) / scale{0}", d);
+  if (mode == "align_corners")
+    x = fmt::format("{2} == 1 ? 0.0f : o{0} * ({1} - 1.0f) / (length{0} - 1.0f)", d, in, out);
+  if (mode == "pytorch_half_pixel") x = fmt::format("{} == 1 ? 0.0f : {}", out, x);
+  kernel.line("const float x{0} = {1} == {2} && scale{0} == 1.0f ? o{0} : {3};", d, in, out, x);
+  const auto clamped = [&](const std::string& place) {
+    return fmt::format("({0} > 0 ? (Index)fmin((double)({0}), {1} - 1.0) : 0)", place, in);
+  };
+  if (resize.mode == "nearest") {
+    const std::string& rounding = resize.nearest_mode;
+    const std::string place = rounding == "floor"               ? "floor((double)x{0})"
+                              : rounding == "ceil"              ? "ceil((double)x{0})"
+                              : rounding == "round_prefer_ceil" ? "floor((double)x{0} + 0.5)"
+                                                                : "ceil((double)x{0} - 0.5)";
+    kernel.line("const double near{} = {};", d, fmt::format(fmt::runtime(place), d));
+    kernel.line("const Index p{} = {};", d, clamped(fmt::format("near{}", d)));
+    return;
+  }
+  kernel.line("const float below{0} = floorf(x{0}), beyond{0} = x{0} - below{0};", d);
+  kernel.line("const Index low{} = {};", d, clamped(fmt::format("below{}", d)));
+  // A place that is hit exactly counts half twice: what lies beyond may be infinite.
+  kernel.line("const Index high{0} = beyond{0} == 0 ? low{0} : {1};", d, clamped(fmt::format("(below{} + 1)", d)));
+  kernel.line("const float high_weight{0} = beyond{0} == 0 ? 0.5f : beyond{0};", d);
 }
 
 Generated generate(const Problem& problem, const Target&, std::string_view) {
@@ -66,6 +147,14 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
     const std::string at = coordinate_text(kernel, out, d, "i");
     place =
         d == 0 ? "p0" : fmt::format("{} * {} + p{}", d == 1 ? place : "(" + place + ")", kernel.size(x.shape[d]), d);
+    if (is_computed(problem, d)) {
+      compute_axis(kernel, d, at);
+      if (nearest) continue;
+      kernel.line("const int taps{} = 2;", d);
+      summed.push_back(d);
+      weight += fmt::format("w{} * ", d);
+      continue;
+    }
     if (!has_table(problem, d)) {
       kernel.line("const Index p{} = {};", d, at);
       continue;
@@ -97,6 +186,11 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
     for (size_t d : summed) {
       kernel.line("{0}for (int k{1} = 0; k{1} < taps{1}; ++k{1}) {{", indent, d);
       indent += "  ";
+      if (is_computed(problem, d)) {
+        kernel.line("{0}const Index p{1} = k{1} ? high{1} : low{1};", indent, d);
+        kernel.line("{0}const float w{1} = k{1} ? high_weight{1} : 1 - high_weight{1};", indent, d);
+        continue;
+      }
       kernel.line("{0}const Index p{1} = {2}[1 + row{1} + k{1}];", indent, d, kernel.packed(table++, "int"));
       kernel.line("{0}const float w{1} = {2}[row{1} + k{1}];", indent, d, kernel.packed(table++, "float"));
     }
@@ -113,7 +207,8 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
 }
 
 // Of each axis with a table: the number of taps and then the places, as i32; but for nearest also the weights, as f32.
-// Places with fewer taps than others have one of theirs in several parts.
+// Places with fewer taps than others have one of theirs in several parts. Then the scales of all axes, as f32, where
+// they are worked with.
 Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std::span<const Tensor> constants) {
   const auto numbers = [](const Shape& shape) {  // what is not known stays as it is, whatever its length
     std::vector<int64_t> dims;
@@ -121,9 +216,12 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
     return dims;
   };
   const Shape &in = problem.inputs[0].shape, &out = problem.outputs[0].shape;
-  std::vector<Tensor> inputs(constants.begin(), constants.begin() + problem.anchor_inputs);
-  inputs[0] = Tensor::view(problem.inputs[0].dtype, numbers(in), nullptr, nullptr);
-  MJ_ASSIGN(const std::vector<ResizePass> passes, resize_passes(problem.op.as<Resize>(), inputs, numbers(out)));
+  std::vector<ResizePass> passes;
+  if (tables_of(problem) > 0) {
+    std::vector<Tensor> inputs(constants.begin(), constants.begin() + problem.anchor_inputs);
+    inputs[0] = Tensor::view(problem.inputs[0].dtype, numbers(in), nullptr, nullptr);
+    MJ_ASSIGN(passes, resize_passes(problem.op.as<Resize>(), inputs, numbers(out)));
+  }
   Packed packed;
   for (int i = 1; i < problem.anchor_inputs; ++i) {
     if (problem.inputs[static_cast<size_t>(i)].constant) packed.consumed.push_back(i);
@@ -153,6 +251,16 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
     packed.tensors.push_back(Tensor::of<int32_t>({std::ssize(places)}, places));
     if (problem.op.as<Resize>().mode != "nearest")
       packed.tensors.push_back(Tensor::of<float>({std::ssize(weights)}, weights));
+  }
+  if (any_computed(problem) && !by_sizes(problem)) {
+    std::vector<float> scales(in.size(), 1);
+    const std::vector<double> given = constants[2].to_f64();
+    const std::vector<int64_t>& axes = problem.op.as<Resize>().axes;
+    for (size_t i = 0; i < given.size(); ++i) {
+      const int64_t axis = axes.empty() ? static_cast<int64_t>(i) : axes[i];
+      scales[static_cast<size_t>(axis < 0 ? axis + std::ssize(in) : axis)] = static_cast<float>(given[i]);
+    }
+    packed.tensors.push_back(Tensor::of<float>({std::ssize(scales)}, scales));
   }
   return packed;
 }
