@@ -33,13 +33,14 @@ enum class Role {
 };
 
 // What GPUs have rows for.
-constexpr std::array<std::string_view, 4> kProducts = {"conv", "gemm", "matmul", "attention"};
-constexpr std::array<std::string_view, 27> kLines = {
+constexpr std::array<std::string_view, 5> kProducts = {"conv", "conv_transpose", "gemm", "matmul", "attention"};
+constexpr std::array<std::string_view, 18> kLines = {
     "softmax",    "log_softmax",  "layer_norm",  "rms_norm",          "instance_norm",  "group_norm",
     "max_pool",   "average_pool", "reduce_mean", "reduce_max",        "reduce_min",     "reduce_l2",
-    "reduce_sum", "reduce_l1",    "reduce_prod", "reduce_sum_square", "reduce_log_sum", "reduce_log_sum_exp",
-    "transpose",  "concat",       "slice",       "slice_to",          "gather",         "pad",
-    "resize",     "expand",       "expand_to"};
+    "reduce_sum", "reduce_l1",    "reduce_prod", "reduce_sum_square", "reduce_log_sum", "reduce_log_sum_exp"};
+constexpr std::array<std::string_view, 16> kMoves = {
+    "transpose", "concat",    "slice",  "slice_to",       "gather",         "gather_nd", "gather_elements", "pad",
+    "expand",    "expand_to", "resize", "depth_to_space", "space_to_depth", "tile",      "trilu",           "rotary"};
 constexpr std::array<std::string_view, 6> kViews = {"split",   "reshape",   "reshape_to",
                                                     "squeeze", "unsqueeze", "identity"};
 // Their results grow with the number of summands, beyond what f16 holds.
@@ -164,7 +165,7 @@ class Narrowing {
     if (is_one_of(kViews, node.op)) return Role::view;
     if (node.outputs.size() != 1) return Role::other;
     if (is_one_of(kProducts, node.op)) return Role::product;
-    return is_one_of(kLines, node.op) ? Role::line : Role::other;
+    return is_one_of(kLines, node.op) || is_one_of(kMoves, node.op) ? Role::line : Role::other;
   }
 
   bool is_kept(const Node& node) const {

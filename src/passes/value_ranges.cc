@@ -60,9 +60,10 @@ constexpr std::array kRules = {
 constexpr std::array<std::string_view, 8> kBounded = {"sigmoid", "hard_sigmoid", "tanh", "erf",
                                                       "sin",     "cos",          "sign", "softsign"};
 // Those whose results are elements of their inputs.
-constexpr std::array<std::string_view, 16> kKept = {
-    "transpose", "reshape", "reshape_to", "squeeze",   "unsqueeze", "concat",   "slice",      "slice_to",
-    "split",     "gather",  "expand",     "expand_to", "tile",      "max_pool", "reduce_max", "reduce_min"};
+constexpr std::array<std::string_view, 20> kKept = {
+    "transpose", "reshape",    "reshape_to", "squeeze",        "unsqueeze",      "concat",         "slice",
+    "slice_to",  "split",      "gather",     "expand",         "expand_to",      "tile",           "max_pool",
+    "gather_nd", "reduce_max", "reduce_min", "depth_to_space", "space_to_depth", "gather_elements"};
 
 template <size_t N>
 bool among(const std::array<std::string_view, N>& names, const Op& op) {
