@@ -23,6 +23,7 @@ if command -v compute-sanitizer >/dev/null; then
   some='GemmCuda.Batches*:ConvCuda.Pixelwise:ConvDepthwiseCuda.W*:AttentionCuda.Masks*:SoftmaxCuda.Any*:NormCuda*'
   some="$some:GemmMmaCuda.ClustersShareTheDepth:ConvMmaCuda.Groups:AttentionMmaCuda*"
   some="$some:TransposeCuda*:PoolCuda.Maxima:LstmCuda.Every*:ReduceCuda.Every*:GatherCuda*:PointwiseCuda*"
+  some="$some:QuantizedProductCuda.Every*:TopKCuda.Long*:ArgReduceCuda*:ScatterCuda.E*:CumSumCuda*:GruCuda.Every*"
   for tool in memcheck racecheck; do
     check "$tool" compute-sanitizer --tool $tool --error-exitcode 9 "$tests/kernels/kernels_test" \
       --gtest_filter="$some" --gtest_brief=1

@@ -19,14 +19,13 @@ namespace {
 
 namespace onnx_test = onnx::test;
 
-// y = cumsum(relu(x * w)) + 1 for x f32[N,2]: the sum has no kernel for GPUs.
+// y = hardmax(relu(x * w)) + 1 for x f32[N,2]: that in the middle has no kernel for GPUs.
 std::string mixed_model() {
   onnx_test::GraphBuilder graph;
   graph.input("x", {"N", 2}).initializer(onnx_test::floats("w", {2, 3}, {1, 0, -1, 2, 1, 0}));
   graph.initializer(onnx_test::floats("one", {1}, {1}));
-  graph.initializer(onnx_test::int64s("axis", {}, {1}));
   graph.node("MatMul", {"x", "w"}, {"h"}, {}, "dense").node("Relu", {"h"}, {"r"}, {}, "relu");
-  graph.node("CumSum", {"r", "axis"}, {"s"}, {}, "sum").node("Add", {"s", "one"}, {"y"}, {}, "add").output("y");
+  graph.node("Hardmax", {"r"}, {"s"}, {}, "hardmax").node("Add", {"s", "one"}, {"y"}, {}, "add").output("y");
   return onnx_test::model(graph);
 }
 
@@ -58,7 +57,7 @@ class GpuTest : public testing::Test {
     return outputs;
   }
   const Tensor x_ = Tensor::of<float>({2, 2}, std::array{1.0f, 2.0f, -3.0f, 0.5f});
-  const Tensor y_ = Tensor::of<float>({2, 3}, std::array{6.0f, 8.0f, 8.0f, 1.0f, 1.5f, 4.5f});
+  const Tensor y_ = Tensor::of<float>({2, 3}, std::array{2.0f, 1.0f, 1.0f, 1.0f, 1.0f, 2.0f});
 
   std::filesystem::path folder_;
   std::string model_, engine_;
@@ -74,7 +73,7 @@ TEST_F(GpuTest, AnEngineIsVerifiedOnItsDevice) {
   EXPECT_EQ(target.name, "cuda-sm90");
   EXPECT_TRUE(target.verification.verified);
   EXPECT_EQ(compiled->report.on_device, 2);
-  EXPECT_EQ(target.plan.steps.size(), 7u);  // in, product, out, sum, in, addition, out
+  EXPECT_EQ(target.plan.steps.size(), 7u);  // in, product, out, hardmax, in, addition, out
   EXPECT_TRUE(compiled->manifest.samples.empty());
   EXPECT_EQ(gpu.fault(), "");
   ASSERT_TRUE(write_engine(engine_, compiled->manifest, compiled->measurements).ok());
@@ -164,6 +163,35 @@ TEST_F(GpuTest, AWholeNetworkIsOneGraph) {
   EXPECT_EQ(gpu.fault(), "");
   gpu.release();
   EXPECT_EQ(gpu.driver().left(), "");
+}
+
+// y = what a Q/DQ region makes of x: in bytes from end to end, and verified against the integers of the definition.
+TEST_F(GpuTest, AQuantizedNetworkStaysThere) {
+  constexpr int32_t kInt8 = 3;
+  onnx_test::GraphBuilder graph;
+  graph.input("x", {"N", 5}).initializer(onnx_test::int32_field("zero", kInt8, {}, {3}));
+  graph.initializer(onnx_test::floats("scale", {}, {0.05f})).initializer(onnx_test::floats("fine", {}, {0.01f}));
+  graph.initializer(onnx_test::int32_field("none", kInt8, {}, {0}));
+  graph.initializer(
+      onnx_test::int32_field("wq", kInt8, {5, 3}, {1, 2, -3, 4, 5, 6, 7, -128, 9, 10, 127, 12, 13, 14, 15}));
+  graph.node("QuantizeLinear", {"x", "scale", "zero"}, {"xq"}, {}, "q");
+  graph.node("DequantizeLinear", {"xq", "scale", "zero"}, {"xf"}, {}, "dq");
+  graph.node("DequantizeLinear", {"wq", "fine", "none"}, {"wf"}, {}, "dq_w");
+  graph.node("MatMul", {"xf", "wf"}, {"h"}, {}, "dense").node("Relu", {"h"}, {"r"}, {}, "relu");
+  graph.node("QuantizeLinear", {"r", "scale", "zero"}, {"rq"}, {}, "q_r");
+  graph.node("DequantizeLinear", {"rq", "scale", "zero"}, {"y"}, {}, "dq_r").output("y");
+  ASSERT_TRUE(write_file_atomically(model_, onnx_test::model(graph)).ok());
+  EmulatedGpu gpu;
+  options_.device = gpu.device();
+  options_.tune.measure = false;
+  const Result<Compiled> compiled = compile(model_, options_);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().message;
+  EXPECT_TRUE(compiled->manifest.targets[0].verification.verified);
+  EXPECT_EQ(compiled->report.on_device, 3);                        // to bytes, their product, back
+  EXPECT_EQ(compiled->manifest.targets[0].plan.steps.size(), 5u);  // and copies in and out
+  EXPECT_EQ(gpu.fault(), "");
+  options_.device.reset();
+  gpu.release();
 }
 
 // Every call that the driver gets while an engine loads and runs may fail: an error, and nothing is kept.
