@@ -8,6 +8,7 @@
 
 #include "ops/cast.h"
 #include "ops/constant.h"
+#include "ops/gelu.h"
 
 namespace mj {
 namespace {
@@ -103,8 +104,10 @@ std::string constant_text(const Tensor& value) {
 bool is_narrow(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16; }
 
 // Where all that leaves a body has 16 bits, an error of a few units in the last of f32's digits does not show: sigmoids
-// are one approximate exponential and one approximate division, 2 of the special functions instead of some 20 others.
+// and GELUs are one approximate exponential and one approximate division, 2 of the special functions instead of some 20
+// others.
 std::string narrow_text(const Op& op, const std::string& x) {
+  if (const auto* gelu = op.get_if<Gelu>()) return gelu->approximate == "none" ? fmt::format("short_gelu({})", x) : "";
   const bool silu = op.is("silu");
   if (!silu && !op.is("sigmoid")) return "";
   return fmt::format("__fdividef({}, 1.0f + __expf(-({})))", silu ? x : "1.0f", x);

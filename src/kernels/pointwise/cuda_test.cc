@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/body_text.h"
 #include "kernels/gpu_row_test_util.h"
+#include "ops/gelu.h"
 
 namespace mj {
 namespace {
@@ -90,6 +91,20 @@ TEST(PointwiseCuda, NeighboursAtOnce) {
     const RowCase c = two_results({random_tensor(1, dims), random_tensor(2, {row}), random_tensor(3, {dims[0], 1})});
     expect_gpu_row_matches("pointwise_cuda", c, 1e-6);
     expect_narrow_gpu_row_matches("pointwise_cuda", c, 1e-6);
+  }
+}
+
+// Where results have 16 bits, activations may be shorter.
+TEST(PointwiseCuda, ShortActivations) {
+  for (const Op& activation : {op("sigmoid"), op("silu"), Op(Gelu{}), Op(Gelu{"tanh"})}) {
+    RowCase c;
+    c.inputs = {Tensor::zeros(DType::f32, {1200})};
+    for (size_t i = 0; i < 1200; ++i) c.inputs[0].mutable_data<float>()[i] = static_cast<float>(i) / 50.0f - 12.0f;
+    Body& body = c.problem.epilogue;
+    body.params = {DType::f32};
+    body.results = {body.append(activation, {0})};
+    c.problem.outputs.resize(1);
+    expect_narrow_gpu_row_matches("pointwise_cuda", c, 1e-5);
   }
 }
 
