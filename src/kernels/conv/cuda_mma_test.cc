@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/mma_tile.h"
+#include "kernels/cuda/persistent_tile.h"
 #include "kernels/gpu_row_test_util.h"
 #include "ops/conv.h"
 
 namespace mj {
 namespace {
 
-constexpr const char* kRow = "conv_cuda_mma";
+constexpr const char *kRow = "conv_cuda_mma", *kPersistent = "conv_cuda_persistent";
 constexpr double kTolerance = 4e-3;  // of f16 results, and of sums in another order before rounding
 using Dims = std::vector<int64_t>;
 
@@ -50,6 +51,18 @@ TEST(ConvMmaCuda, WindowsOfEveryKind) {
                          kTolerance);
   expect_gpu_row_matches(kRow, conv({.pads = {2, 2}}, {2, 13, 12}, {8, 12, 5}), kTolerance);
   expect_gpu_row_matches(kRow, conv({.pads = {1, 1, 1, 1, 1, 1}}, {1, 4, 3, 5, 8}, {8, 8, 3, 3, 3}), kTolerance);
+}
+
+TEST(ConvMmaCuda, PersistentBlocks) {
+  if (!can_run_on_test_gpu()) GTEST_SKIP();
+  for (const PersistentTile& tile : {PersistentTile{128, 128, 1, 3, false}, PersistentTile{128, 64, 1, 8, true}}) {
+    RowCase c = conv({.pads = {1, 1, 1, 1}}, {3, 9, 8, 16}, {40, 16, 3, 3});
+    const std::vector<Tensor> want = complete(c);
+    expect_config_matches(kPersistent, c, to_string(tile), want, kTolerance);
+  }
+  expect_gpu_row_matches(kPersistent, conv({.strides = {2, 2}, .pads = {3, 3, 3, 3}}, {1, 12, 12, 4}, {16, 4, 7, 7}),
+                         kTolerance);
+  EXPECT_EQ(gpu_refusal_of(kPersistent, conv({.group = 2}, {1, 6, 5, 32}, {24, 16, 3, 3})), "several products");
 }
 
 TEST(ConvMmaCuda, Groups) {

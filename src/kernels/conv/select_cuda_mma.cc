@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// conv_cuda_mma: convolution of 16-bit images [N,spatial...,C] by tensor cores: rows are pixels of the result, columns
-// its channels, the depth is (tap, channel), each group a batch. Windows are read where they lie.
+// conv_cuda_mma, conv_cuda_persistent: convolution of 16-bit images [N,spatial...,C] by tensor cores: rows are pixels
+// of the result, columns its channels, the depth is (tap, channel), each group a batch. Windows are read where they
+// lie.
 #include "kernels/conv/cuda_form.h"
 #include "kernels/cuda/mma_text.h"
+#include "kernels/cuda/persistent_text.h"
 #include "kernels/cuda/vector_text.h"
 
 namespace mj {
@@ -70,16 +72,28 @@ MmaOperand windows(KernelText& kernel, const ConvCudaForm& form, int loads) {
     x.at_k = fmt::format("    const int tap = k / {0}, channel = k % {0};\n", form.channels);
     std::string offset;
     for (size_t d = 0; d < spatial; ++d) {
-      x.at_k += fmt::format("    const int tap{} = ({}) * {};\n", d, tap_text(form, d, "tap"), form.dilation[d]);
+      x.at_k += fmt::format("    const int tap_at{0} = {1}, tap{0} = tap_at{0} * {2};\n", d, tap_text(form, d, "tap"),
+                            form.dilation[d]);
       offset = d == 0 ? "tap0" : fmt::format("({}) * {} + tap{}", offset, kernel.size(form.in[d]), d);
     }
     x.at_k += fmt::format("    const int x_offset = ({}) * {} + channel", offset, form.all_channels());
   }
   x.at_k += ";\n";
-  if (form.padded) {
-    for (size_t d = 0; d < spatial; ++d) {
-      x.inside += fmt::format("{}(Index)(x_from{}[i]{}) < {}", x.inside.empty() ? "" : " && ", d,
-                              form.taps() == 1 ? "" : fmt::format(" + tap{}", d), kernel.size(form.in[d]));
+  for (size_t d = 0; form.padded && d < spatial; ++d) {
+    const std::string join = x.inside.empty() ? "" : " && ";
+    if (form.taps() == 1) {
+      x.inside += fmt::format("{}(Index)x_from{}[i] < {}", join, d, kernel.size(form.in[d]));
+    } else if (form.kernel[d] <= 32) {  // a bit for each tap
+      x.declarations += fmt::format("  unsigned x_inside{}[{}];\n", d, loads);
+      x.setup += fmt::format(
+          "    x_inside{0}[i] = 0;\n    for (int t = 0; t < {1}; ++t) x_inside{0}[i] |= "
+          "(unsigned)((Index)(x_from{0}[i] + "
+          "t * {2}) < {3}) << t;\n",
+          d, form.kernel[d], form.dilation[d], kernel.size(form.in[d]));
+      x.inside +=
+          fmt::format("{}(x_inside{}[i] >> {} & 1)", join, d, form.kernel[d] == 1 ? "0" : fmt::format("tap_at{}", d));
+    } else {
+      x.inside += fmt::format("{}(Index)(x_from{}[i] + tap{}) < {}", join, d, d, kernel.size(form.in[d]));
     }
   }
   x.index = "(x_from[i] + x_offset)";
@@ -100,13 +114,13 @@ MmaOperand weights(KernelText& kernel, const ConvCudaForm& form) {
 std::string store(KernelText& kernel, const ConvCudaForm& form, int width) {
   std::string lines = fmt::format("    const int channel = {}column;\n",
                                   form.group > 1 ? fmt::format("batch * {} + ", form.outputs) : "");
-  lines += fmt::format("    const int index = row * {} + channel;\n", form.all_outputs());
+  lines += fmt::format("    const Index index = row * {} + channel;\n", form.all_outputs());
   if (form.has_bias) {
     const DType dtype = kernel.problem().inputs[2].dtype;
     lines += fmt::format("    #pragma unroll\n    for (int e = 0; e < {}; ++e) values[e] += {};\n", width,
                          c_load(dtype, kernel.input(2) + "[channel + e]"));
   }
-  return lines + vector_epilogue_text(kernel, "values", "index", width);
+  return lines + vector_epilogue_text(kernel, "values", "index", width, "channel");
 }
 
 MmaProduct product_of(const Problem& problem) {
@@ -118,6 +132,8 @@ MmaProduct product_of(const Problem& problem) {
   product.columns = form.outputs;
   product.depth = pitch(form);
   product.batches = form.group;
+  product.a_width = vector_of(form.channels);
+  product.packed = true;
   product.a = [form](KernelText& kernel, int loads) { return windows(kernel, form, loads); };
   product.b = [form](KernelText& kernel, int) { return weights(kernel, form); };
   product.store_width = std::min(vector_of(form.outputs), vector_width(problem));
@@ -130,5 +146,9 @@ MmaProduct product_of(const Problem& problem) {
 
 extern const SelectRow select_conv_cuda_mma;
 const SelectRow select_conv_cuda_mma = mma_gpu_row<product_of>("conv", "conv_cuda_mma", refuses, pack);
+
+extern const SelectRow select_conv_cuda_persistent;
+const SelectRow select_conv_cuda_persistent =
+    persistent_gpu_row<product_of, refuses, pack>("conv", "conv_cuda_persistent");
 
 }  // namespace mj

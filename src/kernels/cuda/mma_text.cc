@@ -5,90 +5,16 @@
 
 #include "kernels/cuda/anchor.h"
 #include "kernels/cuda/estimate.h"
+#include "kernels/cuda/stage_text.h"
 #include "kernels/cuda/tensor_core_text.h"
 #include "kernels/cuda/vector_text.h"
 
 namespace mj {
 namespace {
 
-constexpr int kDepth = MmaTile::kDepth;
+constexpr int kDepth = kStageDepth;
 constexpr size_t kConfigs = 8;          // worth a try, at most
 constexpr int64_t kTypicalLength = 16;  // of an axis whose length is a symbol
-
-struct Side {
-  std::string name, line0, lines_all;
-  int lines;  // of the tile
-  int threads;
-  MmaOperand operand;
-
-  // One load is `width` elements.
-  int loads() const { return lines * kDepth / operand.width / threads; }
-};
-
-Side side(std::string_view name, const MmaTile& tile, KernelText& kernel,
-          const std::function<MmaOperand(KernelText&, int)>& texts) {
-  const bool rows = name == "a";
-  Side side{std::string(name), rows ? "row0" : "column0", rows ? "rows" : "columns", rows ? tile.rows : tile.columns,
-            tile.threads(),    texts(kernel, 1)};
-  side.operand = texts(kernel, std::max(1, side.loads()));
-  return side;
-}
-
-// The permutation of chunks of 16 bytes in row `k` of a tile that has neighbouring lines as neighbours.
-std::string turned(int lines, std::string_view k) {
-  if (lines >= 64) return fmt::format("({} & 7)", k);
-  return lines == 32 ? fmt::format("({} >> 1 & 3)", k) : fmt::format("({} >> 2 & 1)", k);
-}
-
-// Where element (`line`, `k`), both within the tile, lies in shared memory, in elements.
-std::string place(const Side& s) {
-  if (s.operand.along_depth) return "line_in * 64 + ((k_in >> 3 ^ line_in & 7) << 3) + (k_in & 7)";
-  return fmt::format("k_in * {} + ((line_in >> 3 ^ {}) << 3) + (line_in & 7)", s.lines, turned(s.lines, "k_in"));
-}
-
-void write_load(KernelText& kernel, const Side& s) {
-  const MmaOperand& x = s.operand;
-  const int width = x.width, along = x.along_depth ? kDepth / width : s.lines / width;
-  if (!x.declarations.empty()) kernel.text(x.declarations);
-  const bool whole = s.lines * kDepth / width % s.threads == 0;  // otherwise the last threads have nothing to load
-  const int loads = whole ? s.loads() : s.loads() + 1;
-  if (!x.setup.empty()) {
-    kernel.line("#pragma unroll");
-    kernel.line("for (int i = 0; i < {}; ++i) {{", loads);
-    kernel.line("  const int line = {} + thread / {} + i * {};", s.line0, along, s.threads / along);
-    kernel.text(x.setup);
-    kernel.line("}}");
-  }
-  kernel.line("const auto load_{} = [&](int slot, int k0) {{", s.name);
-  kernel.line("  unsigned short* const tile = {}_tiles + slot * kStage;", s.name);
-  if (x.along_depth) {
-    kernel.line("  const int k_in = thread % {}{}, k = k0 + k_in;", along,
-                width > 1 ? fmt::format(" * {}", width) : "");
-    kernel.text(x.at_k);
-  }
-  kernel.line("  #pragma unroll");
-  kernel.line("  for (int i = 0; i < {}; ++i) {{", loads);
-  if (!whole) kernel.line("    if (thread + i * {} >= {}) break;", s.threads, s.lines * kDepth / width);
-  if (x.along_depth) {
-    kernel.line("    const int line_in = thread / {} + i * {}, line = {} + line_in;", along, s.threads / along,
-                s.line0);
-  } else {
-    kernel.line("    const int at = thread + i * {};", s.threads);
-    kernel.line("    const int line_in = at % {} * {}, line = {} + line_in, k_in = at / {}, k = k0 + k_in;", along,
-                width, s.line0, along);
-  }
-  kernel.text(x.lines);
-  kernel.line("    const bool valid = line < {} && k < k_end{};", s.lines_all,
-              x.inside.empty() ? "" : fmt::format(" && ({})", x.inside));
-  kernel.line("    unsigned short* const to = tile + {};", place(s));
-  if (width == 1) {
-    kernel.line("    *to = valid ? {}[{}] : 0;", x.pointer, x.index);
-  } else {
-    kernel.line("    copy_async<{0}>(to, valid ? {1} + {2} : {1}, valid);", width * 2, x.pointer, x.index);
-  }
-  kernel.line("  }}");
-  kernel.line("}};");
-}
 
 // Which tile, of which batch and which part of the depth.
 void write_place(KernelText& kernel, const MmaTile& tile, const MmaProduct& product) {
@@ -151,7 +77,7 @@ void write_multiply(KernelText& kernel, const MmaTile& tile, const Side& a, cons
     kernel.line(
         "      const int line_in = warp_row + i * 16 + lane / 8 % 2 * 8, k_in = k0 + lane / 16 * 8 + lane % 8;");
   }
-  kernel.line("      load_matrices{}(a[i], a_tile + {});", a.operand.along_depth ? "" : "_transposed", place(a));
+  kernel.line("      load_matrices{}(a[i], a_tile + {});", a.operand.along_depth ? "" : "_transposed", place_text(a));
   kernel.line("    }}");
   kernel.line("    #pragma unroll");
   kernel.line("    for (int j = 0; j < {}; ++j) {{", across);
@@ -162,7 +88,7 @@ void write_multiply(KernelText& kernel, const MmaTile& tile, const Side& a, cons
     kernel.line(
         "      const int line_in = warp_column + j * 16 + lane / 16 * 8, k_in = k0 + lane / 8 % 2 * 8 + lane % 8;");
   }
-  kernel.line("      load_matrices{}(b[j], b_tile + {});", b.operand.along_depth ? "" : "_transposed", place(b));
+  kernel.line("      load_matrices{}(b[j], b_tile + {});", b.operand.along_depth ? "" : "_transposed", place_text(b));
   kernel.line("    }}");
   kernel.line("    #pragma unroll");
   kernel.line("    for (int i = 0; i < {}; ++i) {{", down);
@@ -292,7 +218,9 @@ Generated mma_product(const Problem& problem, std::string_view config, const Mma
   kernel.line("const int kStage = {};  // elements", tile.stage_bytes() / 2);
   kernel.line("unsigned short* const a_tiles = (unsigned short*)shared;");
   kernel.line("unsigned short* const b_tiles = a_tiles + {};", tile.rows * kDepth);
-  const Side a = side("a", tile, kernel, product.a), b = side("b", tile, kernel, product.b);
+  Side a = operand_side("a", product.rows, tile.rows, tile.threads(), kernel, product.a);
+  Side b = operand_side("b", product.columns, tile.columns, tile.threads(), kernel, product.b);
+  a.whole_depth = b.whole_depth = tile.split == 1 && is_multiple(product.depth, kDepth);
   write_load(kernel, a);
   write_load(kernel, b);
   if (tile.groups) {

@@ -14,29 +14,18 @@
 #include "kernels/cuda/kernel_text.h"
 #include "kernels/cuda/mma_tile.h"
 #include "kernels/cuda/row.h"
+#include "kernels/cuda/stage_text.h"
 
 namespace mj {
-
-// Texts by which a block reads one operand; a `line` is a row of a or a column of b.
-struct MmaOperand {
-  bool along_depth = true;     // are neighbours in memory those along k, or those of neighbouring lines?
-  int width = 1;               // 8, 4, 2, 1: neighbours that are aligned together and are all inside or none
-  bool constant = false;       // may be read before the launch before this one has ended
-  std::string declarations;    // before all else; arrays of [loads] are for `setup` to fill
-  std::string setup;           // for load `i`, which is always of `line` (with along_depth only)
-  std::string at_k;            // before the loads of a stage that are all at `k` (with along_depth only)
-  std::string lines;           // before element (`line`, `k`) of load `i` is read
-  std::string inside;          // a condition without which the element is 0; empty: none
-  std::string pointer, index;  // of the element
-};
 
 struct MmaProduct {
   std::string name;  // of the kernel
   DType dtype = DType::f16;
   Dim rows, columns, depth, batches = 1;
   bool along_depth = true;  // both operands: only such are for wgmma
-  // `loads` is the length of arrays with one element for each load of a thread.
-  std::function<MmaOperand(KernelText&kernel, int loads)> a, b;
+  int a_width = 1;          // MmaOperand::width of a
+  bool packed = false;      // is b constant and packed as [columns, depth]?
+  MmaOperandTexts a, b;
   int store_width = 1;  // 8, 4, 2, 1: neighbouring columns that are all inside or none
   // Lines that take `values`, an array of `store_width` sums from (`batch`, `row`, `column`) on, to the outputs.
   std::function<std::string(KernelText& kernel)> store;

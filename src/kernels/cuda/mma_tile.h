@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cuda/estimate.h"
+#include "kernels/cuda/stage_text.h"
 
 namespace mj {
 
@@ -25,7 +26,7 @@ struct MmaTile {
   int shared_bytes() const;
   bool operator==(const MmaTile&) const = default;
 
-  static constexpr int kDepth = 64;  // 128 bytes of 16-bit elements
+  static constexpr int kDepth = kStageDepth;
 };
 
 // "tile=128x64,warps=2x2,stages=3,split=2", "tile=128x256,wgmma,stages=4,split=1"

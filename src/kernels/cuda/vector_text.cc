@@ -169,9 +169,15 @@ std::string vector_store_text(KernelText& kernel, DType dtype, int width, std::s
 }
 
 std::string vector_body_text(KernelText& kernel, const Body& body, const std::string& values, size_t first_input,
-                             const std::string& index, int width, std::string_view prefix) {
+                             const std::string& index, int width, std::string_view prefix, const std::string& last) {
   const Problem& problem = kernel.problem();
   const Shape& shape = problem.outputs[0].shape;
+  const auto place = [&](const Shape& from, const std::string& at) {
+    const bool along_last =
+        !last.empty() && at == index && !from.empty() && equal(from.back(), shape.back()) == Tri::yes;
+    if (along_last && equal(element_count(from), from.back()) == Tri::yes) return last;
+    return broadcast_index(kernel, from, shape, at);
+  };
   const std::string element = fmt::format("{}e", prefix);
   std::string lines, stores;
   std::vector<std::string> params;
@@ -180,7 +186,7 @@ std::string vector_body_text(KernelText& kernel, const Body& body, const std::st
     const auto& [dtype, from, constant, kind] = problem.inputs[i];
     const std::string pointer = kernel.input(i), name = fmt::format("{}in{}", prefix, i);
     const auto read = [&](const std::string& at) {
-      return c_load(dtype, fmt::format("{}[{}]", pointer, broadcast_index(kernel, from, shape, at)));
+      return c_load(dtype, fmt::format("{}[{}]", pointer, place(from, at)));
     };
     const Under lies = width == 1 ? Under::one : under(from, shape, width);
     if (lies == Under::one) {
@@ -190,7 +196,7 @@ std::string vector_body_text(KernelText& kernel, const Body& body, const std::st
     }
     lines += fmt::format("  {} {}[{}];\n", c_maths(dtype), name, width);
     if (lies == Under::all) {
-      lines += vector_load_text(kernel, dtype, width, pointer, broadcast_index(kernel, from, shape, index), name);
+      lines += vector_load_text(kernel, dtype, width, pointer, place(from, index), name);
     } else {
       lines += fmt::format("  #pragma unroll\n  for (int {0} = 0; {0} < {1}; ++{0}) {2}[{0}] = {3};\n", element, width,
                            name, read(fmt::format("({} + {})", index, element)));
@@ -211,12 +217,12 @@ std::string vector_body_text(KernelText& kernel, const Body& body, const std::st
 }
 
 std::string vector_epilogue_text(KernelText& kernel, const std::string& values, const std::string& index, int width,
-                                 std::string_view prefix) {
+                                 const std::string& last, std::string_view prefix) {
   const Problem& problem = kernel.problem();
   if (problem.epilogue.empty())
     return vector_store_text(kernel, problem.outputs[0].dtype, width, kernel.output(0), index, values);
   return vector_body_text(kernel, problem.epilogue, values, static_cast<size_t>(problem.anchor_inputs), index, width,
-                          prefix);
+                          prefix, last);
 }
 
 }  // namespace mj

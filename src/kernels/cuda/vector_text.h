@@ -33,12 +33,14 @@ std::string vector_store_text(KernelText& kernel, DType dtype, int width, std::s
 std::string_view vector_helpers();
 
 // As epilogue_text, for `width` neighbours from element `index`, a multiple of it, of outputs[0] on: `values` is an
-// array of the anchor's results for them. All is loaded before anything is stored.
+// array of the anchor's results for them. All is loaded before anything is stored. `last`, where given, is where the
+// element lies along the last axis, which saves a remainder.
 std::string vector_epilogue_text(KernelText& kernel, const std::string& values, const std::string& index, int width,
-                                 std::string_view prefix = "v");
+                                 const std::string& last = "", std::string_view prefix = "v");
 // The same for any body: its first parameter is `values` unless that is empty, the others are the inputs from
 // `first_input` on.
 std::string vector_body_text(KernelText& kernel, const Body& body, const std::string& values, size_t first_input,
-                             const std::string& index, int width, std::string_view prefix = "v");
+                             const std::string& index, int width, std::string_view prefix = "v",
+                             const std::string& last = "");
 
 }  // namespace mj

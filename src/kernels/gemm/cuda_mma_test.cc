@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cuda/mma_tile.h"
+#include "kernels/cuda/persistent_tile.h"
 #include "kernels/gpu_row_test_util.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
@@ -7,7 +8,7 @@
 namespace mj {
 namespace {
 
-constexpr const char* kRow = "gemm_cuda_mma";
+constexpr const char *kRow = "gemm_cuda_mma", *kPersistent = "gemm_cuda_persistent";
 using Dims = std::vector<int64_t>;
 
 RowCase matmul(Dims a, Dims b, bool constant = false, DType dtype = DType::f16) {
@@ -83,6 +84,28 @@ TEST(GemmMmaCuda, OnnxGemmInAllForms) {
       }
     }
   }
+}
+
+// Blocks take several tiles each, the last of which are not full.
+TEST(GemmMmaCuda, PersistentBlocks) {
+  if (!can_run_on_test_gpu()) GTEST_SKIP();
+  for (const PersistentTile& tile : {PersistentTile{128, 256, 2, 3, false}, PersistentTile{256, 128, 3, 3, false},
+                                     PersistentTile{128, 64, 2, 8, true}, PersistentTile{128, 128, 4, 3, true},
+                                     PersistentTile{128, 192, 2, 4, false}, PersistentTile{256, 64, 5, 4, false}}) {
+    RowCase c = matmul({tile.rows * 3 + 4, 136}, {136, tile.columns + 8}, true);
+    const std::vector<Tensor> want = complete(c);
+    expect_config_matches(kPersistent, c, to_string(tile), want, kTolerance);
+  }
+  expect_gpu_row_matches(kPersistent, matmul({2, 3, 13, 64}, {64, 33}, true), kTolerance);
+  expect_gpu_row_matches(kPersistent, matmul({70, 200}, {200, 40}, true, DType::bf16), kBf16Tolerance);
+}
+
+TEST(GemmMmaCuda, PersistentBlocksRefuse) {
+  EXPECT_EQ(gpu_refusal_of(kPersistent, matmul({5, 8}, {8, 8}, true), 80), "warpgroups are of sm_90 only");
+  EXPECT_EQ(gpu_refusal_of(kPersistent, matmul({5, 8}, {8, 8}, false)), "no constant matrix to be packed");
+  EXPECT_EQ(gpu_refusal_of(kPersistent, matmul({5, 0}, {0, 8}, true)), "nothing to add up");
+  EXPECT_EQ(gpu_refusal_of(kPersistent, matmul({5, 7}, {7, 8}, true)),
+            "neighbours along the depth cannot be copied together");
 }
 
 TEST(GemmMmaCuda, Refuses) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// gemm_cuda_mma: matmul and gemm of 16-bit matrices by tensor cores.
+// gemm_cuda_mma, gemm_cuda_persistent: matmul and gemm of 16-bit matrices by tensor cores.
 #include "kernels/cuda/body_text.h"
 #include "kernels/cuda/mma_text.h"
+#include "kernels/cuda/persistent_text.h"
 #include "kernels/cuda/vector_text.h"
 #include "kernels/gemm/cuda_form.h"
 #include "ops/gemm.h"
@@ -42,7 +43,7 @@ MmaOperand operand(KernelText& kernel, size_t input, const Dim& lines, const Dim
   texts.along_depth = along_depth || lines.constant() == 1;
   texts.width = vector_of(texts.along_depth ? depth : lines);
   texts.pointer = kernel.input(input);
-  texts.inside = fmt::format("k < {}", kernel.size(depth));
+  if (!is_multiple(depth, kStageDepth)) texts.inside = fmt::format("k < {}", kernel.size(depth));
   const std::string which = broadcast_index(kernel, own_batch, batch, "batch");
   if (which != "0" && !batch.empty()) {
     texts.pointer = input == 0 ? "a_matrix" : "b_matrix";
@@ -64,7 +65,7 @@ MmaOperand packed_columns(KernelText& kernel, const GemmCudaForm& form) {
 }
 
 std::string store(KernelText& kernel, const GemmCudaForm& form, int width) {
-  std::string lines = fmt::format("    const int index = {} * columns + column;\n",
+  std::string lines = fmt::format("    const Index index = {} * columns + column;\n",
                                   form.batches.constant() == 1 ? "row" : "(batch * rows + row)");
   if (form.alpha != 1)
     lines += fmt::format("    for (int e = 0; e < {}; ++e) values[e] *= {};\n", width, c_literal(form.alpha));
@@ -76,7 +77,8 @@ std::string store(KernelText& kernel, const GemmCudaForm& form, int width) {
     lines += fmt::format("    for (int e = 0; e < {}; ++e) values[e] += {}{};\n", width,
                          form.beta == 1 ? "" : c_literal(form.beta) + " * ", element);
   }
-  return lines + vector_epilogue_text(kernel, "values", "index", width);
+  const bool along_columns = equal(kernel.problem().outputs[0].shape.back(), form.columns) == Tri::yes;
+  return lines + vector_epilogue_text(kernel, "values", "index", width, along_columns ? "column" : "");
 }
 
 MmaProduct product_of(const Problem& problem) {
@@ -89,6 +91,8 @@ MmaProduct product_of(const Problem& problem) {
   product.columns = form.columns;
   product.depth = packed ? pitch(form) : form.depth;
   product.batches = form.batches;
+  product.a_width = vector_of(form.depth);
+  product.packed = packed;
   product.along_depth = !form.a_transposed && (packed || form.b_transposed);
   product.a = [form](KernelText& kernel, int) {
     return operand(kernel, 0, form.rows, form.depth, !form.a_transposed, form.a_batch, form.batch);
@@ -107,5 +111,9 @@ MmaProduct product_of(const Problem& problem) {
 
 extern const SelectRow select_gemm_cuda_mma;
 const SelectRow select_gemm_cuda_mma = mma_gpu_row<product_of>("gemm", "gemm_cuda_mma", refuses, pack);
+
+extern const SelectRow select_gemm_cuda_persistent;
+const SelectRow select_gemm_cuda_persistent =
+    persistent_gpu_row<product_of, refuses, pack>("gemm", "gemm_cuda_persistent");
 
 }  // namespace mj

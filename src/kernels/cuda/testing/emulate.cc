@@ -230,6 +230,28 @@ static void mj_multiply_group(float* sums, const unsigned short* a, const unsign
         sums[j * 4 + i] += element(a, warp * 16 + lane / 4 + i / 2 * 8, at) *
                            element(b, j * 8 + lane % 4 * 2 + i % 2, at);
 }
+// Barriers of warps that bring data and warps that use it (barrier_text.h): twice the bytes to come, and the parity.
+struct __align__(8) Barrier { short pending, count; int bytes_and_parity; };
+static void mj_advance(Barrier* b) {
+  if (b->pending == 0 && b->bytes_and_parity >> 1 == 0) b->pending = b->count, b->bytes_and_parity ^= 1;
+}
+static void barrier_init(Barrier* b, int count) { *b = {(short)count, (short)count, 0}; }
+static inline void barrier_init_end() {}
+static void barrier_wait(Barrier* b, unsigned parity) {
+  while ((b->bytes_and_parity & 1) == (int)parity) mj_yield();
+}
+static void barrier_arrive(Barrier* b) { --b->pending; mj_advance(b); }
+template <int kBytes> static void barrier_expect(Barrier* b) {
+  b->bytes_and_parity += kBytes * 2;
+  --b->pending;
+  mj_advance(b);
+}
+static void copies_arrive(Barrier* b) { barrier_arrive(b); }
+template <int kBytes> static void copy_bulk(void* to, const void* from, Barrier* b) {
+  memcpy(to, from, kBytes);
+  b->bytes_and_parity -= kBytes * 2;
+  mj_advance(b);
+}
 static void cluster_sync() {
   const unsigned round = mj_round;
   if (++mj_arrived == mj_cluster_threads) mj_arrived = 0, ++mj_round;
