@@ -69,14 +69,21 @@ Result<std::unique_ptr<GpuContest>> GpuContest::make(std::shared_ptr<const CudaD
 }
 
 // Nothing may be at work on memory that is given back.
-GpuContest::~GpuContest() {
-  if (stream_) (void)stream_.synchronize();
+GpuContest::~GpuContest() { (void)synchronize(); }
+
+Result<void> GpuContest::synchronize() const {
+  for (const Lane& lane : lanes_) MJ_TRY(lane.stream.synchronize());
+  return {};
 }
 
 Result<void> GpuContest::prepare() {
-  MJ_ASSIGN(stream_, CudaStream::create(device_));
+  for (int i = 0; i < std::max(1, options_.at_once); ++i) {
+    Lane lane;
+    MJ_ASSIGN(lane.stream, CudaStream::create(device_));
+    MJ_ASSIGN(lane.ended, CudaEvent::create(device_));
+    lanes_.push_back(std::move(lane));
+  }
   MJ_ASSIGN(from_, CudaEvent::create(device_));
-  MJ_ASSIGN(to_, CudaEvent::create(device_));
   MJ_ASSIGN(std::vector<int64_t> inputs, sizes_of(problem_.inputs, bindings_));
   MJ_ASSIGN(const std::vector<int64_t> outputs, sizes_of(problem_.outputs, bindings_));
   std::vector<Tensor> known(inputs.size());
@@ -94,9 +101,9 @@ Result<void> GpuContest::prepare() {
     MJ_TRY(fill(inputs_.at[0][i], problem_.inputs[i].dtype, inputs[i], static_cast<uint32_t>(i)));
   }
   for (size_t copy = 1; copy < inputs_.blocks.size(); ++copy) {
-    MJ_TRY(stream_.copy_within(inputs_.blocks[copy].data(), inputs_.blocks[0].data(), inputs_.bytes));
+    MJ_TRY(stream().copy_within(inputs_.blocks[copy].data(), inputs_.blocks[0].data(), inputs_.bytes));
   }
-  for (const CudaBuffer& block : outputs_.blocks) MJ_TRY(stream_.fill(block.data(), 0, block.bytes()));
+  for (const CudaBuffer& block : outputs_.blocks) MJ_TRY(stream().fill(block.data(), 0, block.bytes()));
   MJ_ASSIGN(constant_inputs_, upload(known));
   return {};
 }
@@ -122,12 +129,12 @@ Result<GpuContest::Copies> GpuContest::upload(std::span<const Tensor> tensors) c
   for (const Tensor& tensor : tensors) bytes.push_back(tensor.present() ? tensor.bytes() : 0);
   MJ_ASSIGN(Copies all, allocate(bytes, constant_copies(sum_of(bytes))));
   for (size_t i = 0; i < tensors.size(); ++i) {
-    if (bytes[i]) MJ_TRY(stream_.copy_in(all.at[0][i], tensors[i].raw(), bytes[i]));
+    if (bytes[i]) MJ_TRY(stream().copy_in(all.at[0][i], tensors[i].raw(), bytes[i]));
   }
   for (size_t copy = 1; copy < all.blocks.size(); ++copy) {
-    MJ_TRY(stream_.copy_within(all.blocks[copy].data(), all.blocks[0].data(), all.bytes));
+    MJ_TRY(stream().copy_within(all.blocks[copy].data(), all.blocks[0].data(), all.bytes));
   }
-  MJ_TRY(stream_.synchronize());
+  MJ_TRY(stream().synchronize());
   return all;
 }
 
@@ -141,11 +148,11 @@ Result<void> GpuContest::fill(void* to, DType dtype, int64_t bytes, uint32_t see
   if (bytes == 0) return {};
   int64_t done = std::min(bytes, kNoiseBytes);
   const Tensor beginning = noise(dtype, {done / storage_bytes(dtype)}, seed);
-  MJ_TRY(stream_.copy_in(to, beginning.raw(), done));
-  MJ_TRY(stream_.synchronize());
+  MJ_TRY(stream().copy_in(to, beginning.raw(), done));
+  MJ_TRY(stream().synchronize());
   for (int64_t more = 0; done < bytes; done += more) {
     more = std::min(done, bytes - done);
-    MJ_TRY(stream_.copy_within(static_cast<std::byte*>(to) + done, to, more));
+    MJ_TRY(stream().copy_within(static_cast<std::byte*>(to) + done, to, more));
   }
   return {};
 }
@@ -171,10 +178,11 @@ Result<void> GpuContest::add(std::string name, DeviceCode code, const Packed& pa
     MJ_ASSIGN(packed_.emplace_back(), upload(c.packed));
   }
   MJ_ASSIGN(const int64_t workspace_bytes, c.code.workspace_bytes.evaluate(bindings_));
-  if (workspace_bytes > workspace_.bytes()) {
-    MJ_TRY(stream_.synchronize());
-    workspace_ = {};
-    MJ_ASSIGN(workspace_, CudaBuffer::allocate(device_, workspace_bytes));
+  for (Lane& lane : lanes_) {
+    if (workspace_bytes <= lane.workspace.bytes()) continue;
+    MJ_TRY(lane.stream.synchronize());
+    lane.workspace = {};
+    MJ_ASSIGN(lane.workspace, CudaBuffer::allocate(device_, workspace_bytes));
   }
   const auto load = [&]() -> Result<void> {
     MJ_ASSIGN(c.module, CudaModule::load(device_, std::as_bytes(c.code.code.data<uint8_t>())));
@@ -189,34 +197,49 @@ Result<void> GpuContest::add(std::string name, DeviceCode code, const Packed& pa
   return {};
 }
 
-Result<void> GpuContest::launch(const Contestant& c, int turn) const {
+Result<void> GpuContest::launch(const Contestant& c, const Lane& lane, int turn) const {
   std::vector<void*> inputs = inputs_.of(turn);
   const std::vector<void*>& known = constant_inputs_.of(turn);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (known[i]) inputs[i] = known[i];
   }
   for (const int i : c.consumed) inputs[static_cast<size_t>(i)] = nullptr;
-  const LaunchOperands operands{inputs, outputs_.of(turn), packed_[c.packed_at].of(turn), workspace_.data()};
+  const LaunchOperands operands{inputs, outputs_.of(turn), packed_[c.packed_at].of(turn), lane.workspace.data()};
   for (size_t l = 0; l < c.code.launches.size(); ++l) {
-    MJ_TRY(run_launch(stream_, c.functions[l], c.code.launches[l], operands, bindings_));
+    MJ_TRY(run_launch(lane.stream, c.functions[l], c.code.launches[l], operands, bindings_));
   }
   return {};
 }
 
-// Seconds of one of `runs`.
-Result<double> GpuContest::time(const Contestant& c, const CudaGraph* graph, int runs) const {
-  MJ_TRY(from_.record(stream_));
-  MJ_TRY(graph ? graph->launch(stream_) : launch(c, 0));
-  MJ_TRY(to_.record(stream_));
-  MJ_ASSIGN(const double seconds, CudaEvent::seconds(from_, to_));
-  return seconds / runs;
+// Seconds of one run by itself, with what starting it takes.
+Result<double> GpuContest::probe(const Contestant& c) const {
+  const Lane& lane = lanes_[0];
+  MJ_TRY(from_.record(lane.stream));
+  MJ_TRY(launch(c, lane, 0));
+  MJ_TRY(lane.ended.record(lane.stream));
+  return CudaEvent::seconds(from_, lane.ended);
+}
+
+// Seconds of one of all runs of a replay. Nothing is under way when it begins.
+Result<double> GpuContest::time(const Contestant& c) const {
+  MJ_TRY(from_.record(stream()));
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    MJ_TRY(c.graphs[i].launch(lanes_[i].stream));
+    MJ_TRY(lanes_[i].ended.record(lanes_[i].stream));
+  }
+  double last = 0;
+  for (const Lane& lane : lanes_) {
+    MJ_ASSIGN(const double seconds, CudaEvent::seconds(from_, lane.ended));
+    last = std::max(last, seconds);
+  }
+  return last / (c.runs * static_cast<double>(lanes_.size()));
 }
 
 // Runs it once untimed and once timed, and records its graph unless it is far behind.
 Result<void> GpuContest::prepare(Contestant& c, double& best_probe) {
-  MJ_TRY(launch(c, 0));
-  MJ_TRY(stream_.synchronize());
-  MJ_ASSIGN(const double probe, time(c, nullptr, 1));
+  MJ_TRY(launch(c, lanes_[0], 0));
+  MJ_TRY(stream().synchronize());
+  MJ_ASSIGN(const double probe, this->probe(c));
   if (probe > kOutAt * best_probe + kProbeSlack) {
     c.rounds.push_back(probe);
     return {};
@@ -226,11 +249,14 @@ Result<void> GpuContest::prepare(Contestant& c, double& best_probe) {
   const double wanted = options_.replay_seconds / std::max(probe - kStartSeconds, 1e-6);
   c.runs = static_cast<int>(std::clamp(wanted, 1.0, static_cast<double>(kMostRuns)));
   if (c.runs > sets) c.runs = static_cast<int>(aligned_bytes(c.runs, sets));
-  MJ_ASSIGN(c.graph, stream_.capture([&]() -> Result<void> {
-    for (int turn = 0; turn < c.runs; ++turn) MJ_TRY(launch(c, turn));
-    return {};
-  }));
-  if (c.runs > 1) MJ_TRY(time(c, &c.graph, c.runs));  // the first replay also uploads it
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    // Each begins with other inputs and outputs than its neighbours.
+    MJ_ASSIGN(c.graphs.emplace_back(), lanes_[i].stream.capture([&]() -> Result<void> {
+      for (int turn = 0; turn < c.runs; ++turn) MJ_TRY(launch(c, lanes_[i], turn + static_cast<int>(i)));
+      return {};
+    }));
+  }
+  if (c.runs > 1) MJ_TRY(time(c));  // the first replay also uploads it
   return {};
 }
 
@@ -242,11 +268,11 @@ Result<void> GpuContest::play() {
   double best_probe = std::numeric_limits<double>::infinity();
   for (Contestant& c : contestants_) {
     MJ_TRY(placed(prepare(c, best_probe), c));
-    if (c.graph) playing.push_back(&c);
+    if (!c.graphs.empty()) playing.push_back(&c);
   }
   if (playing.empty()) return {};
   const auto replay = [&](Contestant& c, bool counts) -> Result<void> {
-    MJ_ASSIGN(const double seconds, time(c, &c.graph, c.runs));
+    MJ_ASSIGN(const double seconds, time(c));
     if (counts) c.rounds.push_back(seconds);
     return {};
   };
@@ -273,21 +299,16 @@ Result<std::vector<double>> GpuContest::run() {
 
 Result<GpuEnergy> GpuContest::weigh(size_t contestant, NvmlMeter& meter, const GpuEnergyOptions& options) {
   const Contestant& c = contestants_[entries_[contestant]];
-  CHECK(c.graph, "{} dropped out before it had a graph", c.name);
+  CHECK(!c.graphs.empty(), "{} dropped out before it had a graph", c.name);
   const double seconds = median(c.rounds) * c.runs;
   const int replays = static_cast<int>(std::clamp(kWeighedSeconds / std::max(seconds, 1e-9), 1.0, 100.0));
   const auto work = [&]() -> Result<void> {
-    for (int i = 0; i < replays; ++i) MJ_TRY(c.graph.launch(stream_));
-    return stream_.synchronize();
+    for (int i = 0; i < replays; ++i) MJ_TRY(c.graphs[0].launch(stream()));
+    return stream().synchronize();
   };
   Result<GpuEnergy> energy = measure_gpu_energy(meter, work, options);
   if (!energy.ok()) return energy.error().in("weighing " + c.name);
-  const double runs = static_cast<double>(replays) * c.runs;
-  for (Joules* joules : {&energy->mean, &energy->median, &energy->deviation}) *joules = *joules / runs;
-  for (Joules& window : energy->windows) window = window / runs;
-  if (energy->ci95) energy->ci95 = *energy->ci95 / runs;
-  if (energy->net) energy->net = *energy->net / runs;
-  return energy;
+  return per_part(std::move(energy).value(), static_cast<double>(replays) * c.runs);
 }
 
 }  // namespace mj

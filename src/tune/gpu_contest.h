@@ -20,6 +20,9 @@ struct GpuContestOptions {
   double seconds = 0.05;           // of replays after the first few, all contestants together
   // Constants come from memory, not from the L2: as in a network whose constants do not fit it.
   bool cold_constants = false;
+  // Runs that are under way at once, on a stream each: 1 asks for the time of a run that has the GPU to itself, more
+  // for the GPU's time that each takes.
+  int at_once = 1;
 };
 
 class GpuContest {
@@ -60,8 +63,8 @@ class GpuContest {
     size_t packed_at = 0;  // of packed_
     CudaModule module;
     std::vector<CudaFunction> functions;
-    CudaGraph graph;
-    int runs = 0;  // of the graph
+    std::vector<CudaGraph> graphs;  // one for each stream
+    int runs = 0;                   // of a graph
     std::vector<double> rounds;
   };
 
@@ -74,9 +77,18 @@ class GpuContest {
   Result<void> fill(void* to, DType dtype, int64_t bytes, uint32_t seed) const;
   int constant_copies(int64_t bytes) const;
 
-  Result<void> launch(const Contestant& contestant, int turn) const;
+  // One of the runs that are under way at once.
+  struct Lane {
+    CudaStream stream;
+    CudaEvent ended;
+    CudaBuffer workspace;
+  };
+  const CudaStream& stream() const { return lanes_[0].stream; }
+  Result<void> launch(const Contestant& contestant, const Lane& lane, int turn) const;
   Result<void> prepare(Contestant& contestant, double& best_probe);
-  Result<double> time(const Contestant& contestant, const CudaGraph* graph, int runs) const;
+  Result<double> probe(const Contestant& contestant) const;
+  Result<double> time(const Contestant& contestant) const;
+  Result<void> synchronize() const;
   Result<void> play();
 
   const std::shared_ptr<const CudaDevice> device_;
@@ -85,11 +97,10 @@ class GpuContest {
   const Bindings& bindings_;
   const GpuContestOptions options_;
 
-  CudaStream stream_;
-  CudaEvent from_, to_;
+  std::vector<Lane> lanes_;
+  CudaEvent from_;
   Copies inputs_, outputs_, constant_inputs_;
   std::vector<Copies> packed_;  // of contestants; those that pack alike share
-  CudaBuffer workspace_;
   std::vector<Contestant> contestants_;
   std::vector<size_t> entries_;  // the contestant of each add()
 };

@@ -184,6 +184,30 @@ TEST_F(GpuContestTest, AFaultIsAnErrorOfItsContestant) {
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "timing row k20: ", measured.error().message);
 }
 
+// On this driver streams take turns, so that a run takes as long as alone.
+TEST_F(GpuContestTest, SeveralRunsAtOnceAreCountedEach) {
+  options.at_once = 4;
+  options.seconds = 0;
+  const Result<std::vector<double>> measured = times({"k30", "k20"});
+  ASSERT_TRUE(measured.ok()) << measured.error().message;
+  EXPECT_NEAR((*measured)[0], 30e-6, 1e-6);
+  EXPECT_NEAR((*measured)[1], 20e-6, 1e-6);
+  const std::vector<std::string> calls = fake.call_names();
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "stream_create"), 4);
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "graph_instantiate"), 8);
+  EXPECT_EQ(launches["k20"] % 4, 2) << "twice alone, then four at a time";
+  EXPECT_EQ(fake.left(), "");
+  const int64_t all = fake.calls();
+  int64_t errors = 0;
+  for (int64_t n = 1; n <= all; ++n) {
+    fake.fail_nth(n);
+    errors += !times({"k3000"}).ok();
+    EXPECT_EQ(fake.left(), "") << n;
+    if (n > 200) break;
+  }
+  EXPECT_GT(errors, 60);
+}
+
 TEST_F(GpuContestTest, JoulesAreThoseOfARun) {
   FakeNvml nvml;
   at_launch = [&](double seconds) { nvml.draw(300, seconds); };

@@ -6,8 +6,10 @@
 #include <numeric>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "device/cuda/nvrtc.h"
 #include "tune/contest.h"
+#include "tune/module_text.h"
 
 namespace mj {
 namespace {
@@ -19,12 +21,16 @@ constexpr double kLibraryHandicap = 1.1, kRoundingHandicap = 1.05;
 // Candidates for a GPU whose estimate is further than this from the best are not compiled and timed.
 constexpr double kWorthTiming = 1.5;
 
-// With another objective than latency, joules are measured of those that take at most so many times the best's time.
+// Runs at once, where it is throughput that counts: as many as a server may have under way.
+constexpr int kRunsAtOnce = 4;
+
+// Where joules count, they are measured of those that take at most so many times the best's time.
 constexpr double kNearlyBest = 1.1;
 
 // Measured before estimated before order of preference. Estimates count only where nothing was measured and all have
 // one; the reference, which has none, stays last. Joules count only where there are any, and those without come after.
-void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> rows, Objective objective) {
+void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> rows, Objective objective,
+          Watts price) {
   constexpr double kNever = 1e30;
   auto is_reference = [](const Candidate& c) { return c.row == "reference"; };
   const bool by_estimate = std::all_of(candidates.begin(), candidates.end(), [&](const Candidate& c) {
@@ -35,14 +41,14 @@ void rank(std::vector<Candidate>& candidates, std::span<const SelectRow* const> 
     if (row == rows.end()) return 1.0;
     return (*row)->products ? kRoundingHandicap : (*row)->alternative.empty() ? 1.0 : kLibraryHandicap;
   };
-  const bool by_joules =
-      objective != Objective::latency &&
-      std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.seconds && c.joules; });
+  const bool by_joules = weighs(objective) && std::any_of(candidates.begin(), candidates.end(),
+                                                          [](const Candidate& c) { return c.seconds && c.joules; });
   auto cost = [&](const Candidate& c) {
     if (by_estimate && !is_reference(c)) return handicap(c) * *c.estimated_seconds;
     if (!c.seconds || (by_joules && !c.joules)) return kNever;
     if (!by_joules) return handicap(c) * *c.seconds;
-    return handicap(c) * c.joules->value * (objective == Objective::edp ? *c.seconds : 1);
+    if (objective == Objective::edp) return handicap(c) * c.joules->value * *c.seconds;
+    return handicap(c) * (*c.joules + price * Seconds{*c.seconds}).value;
   };
   std::stable_sort(candidates.begin(), candidates.end(),
                    [&](const Candidate& a, const Candidate& b) { return cost(a) < cost(b); });
@@ -93,12 +99,19 @@ std::string machine_of(const TuneOptions& options) {
   return text + ")";
 }
 
+Tensor code_tensor(std::span<const std::byte> code) {
+  return Tensor::of<uint8_t>({static_cast<int64_t>(code.size())},
+                             {reinterpret_cast<const uint8_t*>(code.data()), code.size()});
+}
+
 }  // namespace
 
 std::string_view name(Objective objective) {
   switch (objective) {
     case Objective::latency:
       return "latency";
+    case Objective::throughput:
+      return "throughput";
     case Objective::energy:
       return "energy";
     case Objective::edp:
@@ -108,10 +121,10 @@ std::string_view name(Objective objective) {
 }
 
 Result<Objective> parse_objective(std::string_view text) {
-  for (const Objective objective : {Objective::latency, Objective::energy, Objective::edp}) {
+  for (const Objective objective : {Objective::latency, Objective::throughput, Objective::energy, Objective::edp}) {
     if (text == name(objective)) return objective;
   }
-  return error(ErrorCode::usage, "--objective: '{}' is not known; use latency, energy or edp", text);
+  return error(ErrorCode::usage, "--objective: '{}' is not known; use latency, throughput, energy or edp", text);
 }
 
 Result<void> check_forced(std::string_view forced) {
@@ -134,7 +147,17 @@ Result<void> check_forced(std::string_view forced) {
 }
 
 Tuner::Tuner(TuneOptions options, TacticCache& cache, ThreadPool& pool)
-    : options_(std::move(options)), cache_(cache), pool_(pool), machine_(machine_of(options_)) {}
+    : options_(std::move(options)), cache_(cache), pool_(pool), machine_(machine_of(options_)) {
+  if (options_.objective == Objective::throughput) options_.gpu.at_once = kRunsAtOnce;
+  if (options_.meter && options_.joules_in_all) joules_at_start_ = options_.meter->read();
+}
+
+bool Tuner::within_budget(double seconds) const {
+  if (seconds >= options_.seconds_in_all) return false;
+  if (!options_.joules_in_all) return true;
+  const std::optional<Joules> now = options_.meter ? options_.meter->read() : std::nullopt;
+  return now && joules_at_start_ && *now - *joules_at_start_ < *options_.joules_in_all;
+}
 
 std::string Tuner::key(const Problem& problem) const {
   std::string sizes;
@@ -267,7 +290,7 @@ Result<void> Tuner::measure_on_gpu(const Problem& problem, std::span<const Optio
   measured_ += static_cast<int>(entered.size());
   MJ_ASSIGN(const std::vector<double> seconds, contest->run());
   for (size_t i = 0; i < entries.size(); ++i) candidates[entries[i]].seconds = seconds[i];
-  return options_.objective == Objective::latency ? Result<void>() : weigh(*contest, entries, candidates);
+  return weighs(options_.objective) ? weigh(*contest, entries, candidates) : Result<void>();
 }
 
 // Candidate entries[i] is contestant i.
@@ -297,6 +320,12 @@ Alternative Tuner::alternative_of(const SelectRow& row, const Problem& problem, 
   CHECK(false, "'{}' has no alternative '{}'", row.name, row.alternative);
 }
 
+Result<std::vector<std::byte>> Tuner::compile(const std::string& source, const std::string& name) const {
+  const int sm = options_.target.gpu->sm;
+  const std::string whole = std::string(kernel_prelude()) + source;
+  return options_.compile_code ? options_.compile_code(whole, sm, name) : compile_cuda(whole, CudaArch::of(sm), name);
+}
+
 Result<std::vector<DeviceCode>> Tuner::device_code(const Problem& problem, std::span<const Option> options) {
   struct Job {
     const std::string *source, *name;
@@ -314,18 +343,14 @@ Result<std::vector<DeviceCode>> Tuner::device_code(const Problem& problem, std::
                     fmt::format("{}{}{}", options[i].row->name, config.empty() ? "" : " ", config),
                     std::vector<std::byte>()});
   }
-  const int sm = options_.target.gpu->sm;
   pool_.run(static_cast<int64_t>(jobs.size()), [&](int64_t task, int) {
     Job& job = jobs[static_cast<size_t>(task)];
-    const std::string source = std::string(kernel_prelude()) + *job.source;
-    job.code = options_.compile_code ? options_.compile_code(source, sm, *job.name)
-                                     : compile_cuda(source, CudaArch::of(sm), *job.name);
+    job.code = compile(*job.source, *job.name);
   });
   std::optional<Error> failed;
   for (const Job& job : jobs) {
     if (job.code.ok()) {
-      code_[*job.source] = Tensor::of<uint8_t>({static_cast<int64_t>(job.code->size())},
-                                               {reinterpret_cast<const uint8_t*>(job.code->data()), job.code->size()});
+      code_[*job.source] = code_tensor(*job.code);
     } else {
       code_.erase(*job.source);
       if (!failed) failed = job.code.error().in(job.place);
@@ -339,6 +364,49 @@ Result<std::vector<DeviceCode>> Tuner::device_code(const Problem& problem, std::
   return code;
 }
 
+void Tuner::join_modules(std::span<DeviceCode* const> steps) {
+  const auto start = Clock::now();
+  std::map<const void*, const std::string*> source_of;  // by code
+  for (const auto& [source, code] : code_) source_of[code.raw()] = &source;
+  std::vector<KernelSource> sources;
+  std::map<const void*, size_t> places;  // in `sources`, by code
+  for (const DeviceCode* step : steps) {
+    const auto known = source_of.find(step->code.raw());
+    CHECK(known != source_of.end(), "a step with code of another tuner");
+    if (!places.try_emplace(step->code.raw(), sources.size()).second) continue;
+    KernelSource& source = sources.emplace_back(KernelSource{*known->second, {}});
+    for (const Launch& launch : step->launches) source.functions.push_back(launch.function);
+  }
+  if (sources.size() <= kMostModules) return;
+  const std::vector<ModuleText> texts = module_texts(sources);
+  std::vector<Result<std::vector<std::byte>>> compiled(texts.size(), std::vector<std::byte>());
+  pool_.run(static_cast<int64_t>(texts.size()), [&](int64_t task, int) {
+    const auto i = static_cast<size_t>(task);
+    compiled[i] = compile(texts[i].source, fmt::format("module {}", i + 1));
+  });
+  struct Part {
+    Tensor code;
+    const std::map<std::string, std::string>* names = nullptr;
+  };
+  std::vector<Part> parts(sources.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (!compiled[i].ok()) {
+      log_warning("{} kernels stay in modules of their own, loading will take longer: {}", texts[i].parts.size(),
+                  compiled[i].error().message);
+      continue;
+    }
+    const Tensor code = code_tensor(*compiled[i]);
+    for (size_t p = 0; p < texts[i].parts.size(); ++p) parts[texts[i].parts[p]] = {code, &texts[i].names[p]};
+  }
+  for (DeviceCode* step : steps) {
+    const Part& part = parts[places.at(step->code.raw())];
+    if (!part.names) continue;
+    step->code = part.code;
+    for (Launch& launch : step->launches) launch.function = part.names->at(launch.function);
+  }
+  seconds_ += seconds_since(start);
+}
+
 Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> constants) {
   const auto start = Clock::now();
   Problem problem = asked;
@@ -350,6 +418,14 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
   Chosen chosen;
   const SelectRow* row = nullptr;
   if (std::optional<Choice> cached = cache_.find(key)) {
+    if (price_.value > 0 && !cached->candidates.empty()) {
+      rank(cached->candidates, offered, options_.objective, price_);
+      cached->row = cached->candidates[0].row;
+      cached->config = cached->candidates[0].config;
+      for (const SelectRow* candidate : offered) {
+        if (candidate->name == cached->row) cached->version = candidate->version;
+      }
+    }
     // A cache is a file that anyone may have edited: only what the row itself offers is believed.
     for (const SelectRow* candidate : rows_for(problem, options_.target)) {
       if (candidate->name != cached->row || candidate->version != cached->version) continue;
@@ -372,10 +448,10 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
     bool decided = true;  // nothing left that a later build could measure
     if (contestants.size() > 1) {
       const bool at_hand = options_.measure && (found[0].row->generate == nullptr || options_.device);
-      decided = at_hand && seconds_ + seconds_since(start) < options_.seconds_in_all;
+      decided = at_hand && within_budget(seconds_ + seconds_since(start));
       if (decided) MJ_TRY(measure(problem, contestants, constants, choice.candidates));
     }
-    rank(choice.candidates, rows_for(problem, options_.target), options_.objective);
+    rank(choice.candidates, rows_for(problem, options_.target), options_.objective, {});
     const Candidate& best = choice.candidates[0];
     choice.row = best.row;
     choice.config = best.config;

@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,10 @@
 
 namespace mj {
 
-// What a choice has least of. Energy is measured, never modelled: it needs a meter.
-enum class Objective : uint8_t { latency, energy, edp };  // edp: joules times seconds
+// What a choice has least of: seconds of a run that has the GPU to itself, seconds of the GPU where several runs are
+// under way, joules of a run, or joules times seconds. Energy is measured, never modelled: it needs a meter.
+enum class Objective : uint8_t { latency, throughput, energy, edp };
+inline bool weighs(Objective objective) { return objective == Objective::energy || objective == Objective::edp; }
 std::string_view name(Objective objective);
 Result<Objective> parse_objective(std::string_view text);
 
@@ -28,6 +32,9 @@ struct TuneOptions {
   int64_t default_size = 1;
   double seconds_a_candidate = 0.02;
   double seconds_in_all = 60;  // --tune-seconds; later problems are chosen by order of preference
+  // --tune-joules, by the meter: gross, all that the board takes while the tuner lives. Later problems likewise, and
+  // those at which the meter cannot be read.
+  std::optional<Joules> joules_in_all = std::nullopt;
   // MJ_TACTIC, words between commas: "family:row" forces (several of a family: one of them), "-word" leaves out rows
   // with that word in their name.
   std::string forced;
@@ -40,7 +47,7 @@ struct TuneOptions {
   GpuContestOptions gpu;
   size_t most_on_gpu = 16;                   // of a problem's candidates are timed: those with the best estimates
   Objective objective = Objective::latency;  // of steps on the GPU
-  std::shared_ptr<NvmlMeter> meter;          // of the device; needed for other objectives than latency
+  std::shared_ptr<NvmlMeter> meter;          // of the device; needed for objectives that weigh, and for joules_in_all
   // Of each candidate that is nearly as fast as the best.
   GpuEnergyOptions weighing = {.settle_seconds = 0,
                                .idle_seconds = 0,
@@ -63,6 +70,14 @@ class Tuner {
   // With target.gpu a row for GPUs where one takes the problem.
   Result<Chosen> choose(const Problem& problem, std::span<const Tensor> constants);
 
+  // From now on, with the objective energy, a second costs as much as these joules a second: what was weighed is chosen
+  // anew by joules and price, out of the cache.
+  void set_price(Watts price) { price_ = price; }
+
+  // Puts the kernels of these steps, which choose() made, into at most kMostModules modules, since the engine loads
+  // module by module. Code that does not compile beside other code stays alone, with a warning.
+  void join_modules(std::span<DeviceCode* const> steps);
+
   double seconds() const { return seconds_; }
   int measured() const { return measured_; }
   int cache_hits() const { return cache_hits_; }
@@ -78,8 +93,10 @@ class Tuner {
   Bindings sizes_for(const Problem& problem) const;
   std::vector<std::string> configs_of(const SelectRow& row, const Problem& problem) const;
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
+  Result<std::vector<std::byte>> compile(const std::string& source, const std::string& name) const;
   // Of each option; what is not compiled yet is compiled side by side.
   Result<std::vector<DeviceCode>> device_code(const Problem& problem, std::span<const Option> options);
+  bool within_budget(double seconds) const;
   Alternative alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const;
   // Puts down what each option takes; nothing where the sizes to tune at do not fit together.
   Result<void> measure(const Problem& problem, std::span<const Option> options, std::span<const Tensor> constants,
@@ -94,6 +111,8 @@ class Tuner {
   ThreadPool& pool_;
   std::string machine_;  // what times on its GPU depend on, as part of a key
   double seconds_ = 0;
+  std::optional<Joules> joules_at_start_;
+  Watts price_{};
   int measured_ = 0, cache_hits_ = 0;
   std::map<std::string, Tensor> code_;  // by source
 };

@@ -7,11 +7,15 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "device/cuda/nvrtc.h"
 #include "device/cuda/testing/fake_driver.h"
 #include "energy/testing/fake_nvml.h"
 #include "kernels/cuda/testing/emulate.h"
+#include "tune/module_text.h"
 
 namespace mj {
 namespace {
@@ -295,6 +299,92 @@ TEST_F(GpuTunerTest, EveryFailingCallIsAnError) {
   EXPECT_EQ(fake_.left(), "");
 }
 
+// Different products, whose kernels all have the same name.
+TEST_F(GpuTunerTest, KernelsShareAFewModules) {
+  const auto choose_products = [&](Tuner& tuner, int64_t count) {
+    std::vector<DeviceCode> steps;
+    for (int64_t i = 1; i <= count; ++i) {
+      Problem problem = product_.problem;
+      problem.outputs[0].shape[0] = problem.inputs[0].shape[0] = Dim(128 * i);
+      steps.push_back(*tuner.choose(problem, product_.constants).value().device);
+    }
+    steps.push_back(steps[0]);
+    std::vector<DeviceCode*> joined;
+    for (DeviceCode& step : steps) joined.push_back(&step);
+    tuner.join_modules(joined);
+    return steps;
+  };
+  const auto modules_of = [](const std::vector<DeviceCode>& steps) {
+    std::set<const void*> modules;
+    for (const DeviceCode& step : steps) modules.insert(step.code.raw());
+    return modules.size();
+  };
+  const auto text_of = [](const DeviceCode& step) {
+    return std::string(static_cast<const char*>(step.code.raw()), static_cast<size_t>(step.code.bytes()));
+  };
+  {
+    Tuner tuner(options_, cache_, pool_);
+    compiled_ = 0;
+    EXPECT_EQ(modules_of(choose_products(tuner, 8)), 8u);
+    EXPECT_EQ(compiled_, 8) << "few enough as they are";
+  }
+  Tuner tuner(options_, cache_, pool_);
+  compiled_ = 0;
+  const std::vector<DeviceCode> steps = choose_products(tuner, 20);
+  EXPECT_EQ(modules_of(steps), kMostModules);
+  EXPECT_EQ(compiled_, 20 + static_cast<int>(kMostModules));
+  EXPECT_EQ(steps.front(), steps.back());
+  std::set<std::string> names;
+  for (const DeviceCode& step : steps) {
+    for (const Launch& launch : step.launches) {
+      names.insert(launch.function);
+      EXPECT_EQ(parameter_sizes(text_of(step), launch.function).size(), launch.args.size()) << launch.function;
+    }
+  }
+  EXPECT_EQ(names.size(), 20 * steps[0].launches.size());
+  Tuner again(options_, cache_, pool_);
+  EXPECT_EQ(choose_products(again, 20), steps);
+
+  // One that does not compile beside others.
+  const auto compile = options_.compile_code;
+  options_.compile_code = [&](const std::string& source, int sm, const std::string& name) {
+    if (name == "module 3") return Result<std::vector<std::byte>>(error(ErrorCode::environment, "clash"));
+    return compile(source, sm, name);
+  };
+  std::string logged;
+  set_log_sink([&](LogLevel, std::string_view message) { logged += message; });
+  Tuner clashing(options_, cache_, pool_);
+  const std::vector<DeviceCode> apart = choose_products(clashing, 20);
+  set_log_sink({});
+  EXPECT_GT(modules_of(apart), kMostModules);
+  EXPECT_LT(modules_of(apart), 20u);
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "stay in modules of their own", logged);
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "clash", logged);
+}
+
+// Helpers of several kernels do not get into each other's way.
+TEST_F(GpuTunerTest, NvrtcTakesKernelsTogether) {
+  if (!nvrtc().ok()) GTEST_SKIP() << nvrtc().error().message;
+  std::vector<Generated> generated;
+  std::vector<KernelSource> sources;
+  for (const int64_t rows : {128, 256}) {
+    Problem problem = product_.problem;
+    problem.inputs[0].shape[0] = problem.outputs[0].shape[0] = Dim(rows);
+    for (const SelectRow* row : rows_for(problem, options_.target)) {
+      if (!row->generate || row->refuses(problem, options_.target)) continue;
+      generated.push_back(row->generate(problem, options_.target, row->configs(problem, options_.target)[0]));
+    }
+  }
+  ASSERT_GE(generated.size(), 4u);
+  for (const Generated& one : generated) {
+    KernelSource& source = sources.emplace_back(KernelSource{one.source, {}});
+    for (const Launch& launch : one.launches) source.functions.push_back(launch.function);
+  }
+  const std::string text = std::string(kernel_prelude()) + module_texts(sources, 1)[0].source;
+  const auto code = compile_cuda(text, CudaArch::of(90), "together");
+  ASSERT_TRUE(code.ok()) << code.error().message;
+}
+
 // The later ones, which take a little longer, draw much less.
 TEST_F(GpuTunerTest, ForEnergyTheLeastJoulesWin) {
   at_launch_ = [this](size_t number, double seconds) { nvml_.draw(number < 2 ? 500 : 300, seconds); };
@@ -326,6 +416,74 @@ TEST_F(GpuTunerTest, ForEnergyTheLeastJoulesWin) {
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "--objective edp: the energy counter did not move", chosen.error().message);
   EXPECT_EQ(parse_objective("edp").value(), Objective::edp);
   EXPECT_EQ(parse_objective("joules").error().code, ErrorCode::usage);
+}
+
+TEST_F(GpuTunerTest, ForThroughputSeveralRunsAreUnderWayAtOnce) {
+  open();
+  options_.most_on_gpu = 2;
+  options_.objective = Objective::throughput;
+  const Choice choice = choose_product();
+  EXPECT_EQ(timed(choice), 2);
+  EXPECT_NEAR(*choice.candidates[0].seconds, 0.01, 1e-4);
+  const std::vector<std::string> calls = fake_.call_names();
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "stream_create"), 4);
+  EXPECT_EQ(choose_product(), choice);
+  EXPECT_EQ(hits_, 1);
+  options_.objective = Objective::latency;
+  choose_product();
+  EXPECT_EQ(hits_, 0) << "the objective is part of the key";
+  EXPECT_EQ(parse_objective("throughput").value(), Objective::throughput);
+}
+
+// The faster of two draws more: which is chosen depends on what a second costs.
+TEST_F(GpuTunerTest, APriceOfSecondsChoosesAnewOutOfTheCache) {
+  at_launch_ = [this](size_t number, double seconds) { nvml_.draw(number == 0 ? 500 : 300, seconds); };
+  open();
+  options_.most_on_gpu = 2;
+  options_.meter = nvml_.meter();
+  options_.weighing.now = [this] { return nvml_.now(); };
+  options_.weighing.wait = [this](double seconds) { nvml_.draw(100, seconds); };
+  options_.objective = Objective::energy;
+  Tuner tuner(options_, cache_, pool_);
+  const Choice cheap = tuner.choose(product_.problem, product_.constants)->choice;
+  EXPECT_NEAR(cheap.candidates[0].joules->value, 0.0102 * 300, 0.1);
+  // 1.94 J more for 0.2 ms less: 9700 W.
+  tuner.set_price(Watts{5000});
+  EXPECT_EQ(tuner.choose(product_.problem, product_.constants)->choice.config, cheap.config);
+  tuner.set_price(Watts{20000});
+  const Choice fast = tuner.choose(product_.problem, product_.constants)->choice;
+  EXPECT_NEAR(*fast.candidates[0].seconds, 0.01, 1e-4);
+  EXPECT_EQ(fast.config, fast.candidates[0].config);
+  EXPECT_EQ(fast.row, fast.candidates[0].row);
+  tuner.set_price({});
+  EXPECT_EQ(tuner.choose(product_.problem, product_.constants)->choice, cheap) << "the cache keeps what was chosen";
+  EXPECT_EQ(tuner.measured(), 2);
+}
+
+TEST_F(GpuTunerTest, JoulesBoundTheTuner) {
+  at_launch_ = [this](size_t, double seconds) { nvml_.draw(300, seconds); };
+  open();
+  options_.most_on_gpu = 2;
+  options_.meter = nvml_.meter();
+  options_.joules_in_all = Joules{10};
+  Tuner tuner(options_, cache_, pool_);
+  const auto choose = [&](int64_t rows) {
+    Problem problem = product_.problem;
+    problem.inputs[0].shape[0] = problem.outputs[0].shape[0] = Dim(rows);
+    return tuner.choose(problem, product_.constants).value().choice;
+  };
+  EXPECT_EQ(timed(choose(128)), 2);
+  EXPECT_EQ(timed(choose(256)), 0) << "more than 10 J are gone";
+  EXPECT_EQ(cache_.size(), 1u) << "what was not measured is not remembered";
+  // A reading that is absent is no reading of 0.
+  options_.joules_in_all = Joules{1e9};
+  Tuner blind(options_, cache_, pool_);
+  nvml_.energy = nvml::kUnknown;
+  Problem problem = product_.problem;
+  problem.inputs[0].shape[0] = problem.outputs[0].shape[0] = Dim(512);
+  EXPECT_EQ(timed(blind.choose(problem, product_.constants).value().choice), 0);
+  nvml_.energy = nvml::kSuccess;
+  EXPECT_EQ(timed(blind.choose(problem, product_.constants).value().choice), 2);
 }
 
 TEST_F(TunerTest, WhatWasNotMeasuredIsNotRemembered) {

@@ -252,6 +252,7 @@ Result<Container> Container::parse_unnamed(std::span<const std::byte> bytes, std
   }
   MJ_ASSIGN(container.signed_by_, check_signature(header, container.root_, options.trusted_keys));
   MJ_ASSIGN(container.sections_, read_table(table, bytes));
+  if (options.table_seen) options.table_seen(container.sections_);
   container.bytes_ = bytes;
   container.owner_ = std::move(owner);
   container.major_ = header.major;

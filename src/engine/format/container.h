@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,6 +58,9 @@ struct Section {
 struct ContainerOptions {
   // When not empty, an engine must be signed by one of these keys.
   std::vector<PublicKey> trusted_keys;
+  // Called with the section table once it is known to be whole, before the sections are hashed: what they are may start
+  // work beside that. Nothing else must be believed yet.
+  std::function<void(std::span<const Section>)> table_seen = nullptr;
 };
 
 // The pieces of the file in order; those that view a section's bytes live as long as the SectionData do. The first

@@ -83,6 +83,22 @@ TEST(Container, IdenticalSectionsAreStoredOnce) {
   EXPECT_TRUE(container->section(4).empty());
 }
 
+TEST(Container, TheTableIsShownBeforeTheSectionsAreHashed) {
+  const std::vector<std::byte> file = Small(1).file();
+  size_t seen = 0;
+  ContainerOptions options;
+  options.table_seen = [&](std::span<const Section> sections) { seen = sections.size(); };
+  std::vector<std::byte> damaged = file;
+  damaged[kSectionAlign + 1] = ~damaged[kSectionAlign + 1];  // of the first section
+  EXPECT_FALSE(parse(damaged, options).ok());
+  EXPECT_GT(seen, 1u);
+  damaged = file;
+  damaged[300] = ~damaged[300];  // in the table
+  seen = 0;
+  EXPECT_FALSE(parse(damaged, options).ok());
+  EXPECT_EQ(seen, 0u);
+}
+
 TEST(Container, EveryFlippedBitIsRefused) {
   const SigningKey key = SigningKey::generate();
   for (const SigningKey* signer : {static_cast<const SigningKey*>(nullptr), &key}) {

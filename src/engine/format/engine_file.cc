@@ -86,13 +86,14 @@ Result<void> write_engine(const std::string& path, const Manifest& manifest, con
 }
 
 Result<LoadedEngine> read_engine(const std::string& path, const ReadOptions& options) {
-  return load(std::filesystem::path(path).filename().string(), Container::open(path, {options.trusted_keys}));
+  return load(std::filesystem::path(path).filename().string(),
+              Container::open(path, {options.trusted_keys, options.table_seen}));
 }
 
 Result<LoadedEngine> read_engine(const std::string& name, std::span<const std::byte> bytes,
                                  std::shared_ptr<const void> owner, const ReadOptions& options) {
   CHECK(reinterpret_cast<uintptr_t>(bytes.data()) % kConstantAlign == 0, "an engine in memory must be aligned");
-  return load(name, Container::parse(name, bytes, std::move(owner), {options.trusted_keys}));
+  return load(name, Container::parse(name, bytes, std::move(owner), {options.trusted_keys, options.table_seen}));
 }
 
 }  // namespace mj

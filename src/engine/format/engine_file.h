@@ -28,6 +28,7 @@ Result<void> write_engine(const std::string& path, const Manifest& manifest, con
 
 struct ReadOptions {
   std::vector<PublicKey> trusted_keys;  // when not empty, the engine must be signed by one of them
+  std::function<void(std::span<const Section>)> table_seen = nullptr;  // as in ContainerOptions
 };
 
 struct LoadedEngine {

@@ -89,7 +89,7 @@ class PlanToRecord {
 
   DeviceCodeRecord device(const DeviceCode& device) {
     DeviceCodeRecord record;
-    record.code = constants_.add(SectionKind::weights, number_, device.code);
+    record.code = constants_.add(SectionKind::cubin, number_, device.code);
     for (const Launch& launch : device.launches) {
       record.launches.push_back({launch.function,
                                  {launch.grid.begin(), launch.grid.end()},
@@ -221,7 +221,11 @@ class PlanFromRecord {
 
   Result<DeviceCode> device(DeviceCodeRecord record) {
     DeviceCode device;
-    MJ_ASSIGN(device.code, constants_.tensor(SectionKind::weights, number_, record.code));
+    // Beside the weights is where the first engines for GPUs had it.
+    const auto section = static_cast<size_t>(std::max(record.code.place.section, 0));
+    const std::vector<SectionData>& sections = constants_.sections();
+    const bool beside = section < sections.size() && sections[section].kind == SectionKind::weights;
+    MJ_ASSIGN(device.code, constants_.tensor(beside ? SectionKind::weights : SectionKind::cubin, number_, record.code));
     for (LaunchRecord& from : record.launches) {
       Launch& launch = device.launches.emplace_back();
       if (from.grid.size() != launch.grid.size() || from.block.size() != launch.block.size()) {
