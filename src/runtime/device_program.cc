@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/align.h"
+#include "base/clock.h"
+#include "device/cuda/upload.h"
 #include "kernels/cuda/run_launch.h"
 
 namespace mj {
@@ -33,43 +35,71 @@ bool uses_device(const Plan& plan) {
 }
 
 Result<std::unique_ptr<const DeviceProgram>> DeviceProgram::make(const Plan& plan,
-                                                                 std::shared_ptr<const CudaDevice> device) {
+                                                                 std::shared_ptr<const CudaDevice> device,
+                                                                 ThreadPool* pool) {
   std::unique_ptr<DeviceProgram> program(new DeviceProgram(plan));
   program->device_ = std::move(device);
   program->all_of_it_ = is_all_on_device(plan);
+  const auto start = Clock::now();
   MJ_TRY(program->load_code());
-  MJ_TRY(program->upload());
+  program->load_times_.code_seconds = seconds_since(start);
+  MJ_TRY(program->load_constants(pool));
+  program->load_times_.constants_seconds = seconds_since(start) - program->load_times_.code_seconds;
   return std::unique_ptr<const DeviceProgram>(std::move(program));
 }
 
 Result<void> DeviceProgram::load_code() {
+  std::map<const void*, std::string_view> known;  // by address: code is long, and many steps share it
+  const auto code_of = [&](const Step& step) {
+    const Tensor& code = step.device->code;
+    const auto [at, is_new] = known.try_emplace(code.raw());
+    if (is_new) {
+      const std::string_view bytes(static_cast<const char*>(code.raw()), static_cast<size_t>(code.bytes()));
+      at->second = modules_.try_emplace(bytes).first->first;
+    }
+    return at->second;
+  };
+  std::map<std::pair<std::string_view, std::string_view>, int64_t> shared_bytes;  // the most, of each function
+  for (const Step& step : plan_.steps) {
+    if (!step.device) continue;
+    for (const Launch& launch : step.device->launches) {
+      int64_t& most = shared_bytes[{code_of(step), launch.function}];
+      most = std::max<int64_t>(most, launch.shared_bytes);
+    }
+  }
   functions_.resize(plan_.steps.size());
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
     const Step& step = plan_.steps[s];
     if (!step.device) continue;
-    const Tensor& code = step.device->code;
-    CudaModule& module = modules_[{static_cast<const char*>(code.raw()), static_cast<size_t>(code.bytes())}];
+    const std::string_view code = code_of(step);
+    Module& module = modules_.at(code);
     const auto in_place = [&](const Error& error) { return step.origin.empty() ? error : error.in(step.origin[0]); };
-    if (!module) {
-      Result<CudaModule> loaded = CudaModule::load(device_, std::as_bytes(code.data<uint8_t>()));
+    if (!module.module) {
+      Result<CudaModule> loaded = CudaModule::load(device_, std::as_bytes(std::span(code)));
       if (!loaded.ok()) return in_place(loaded.error());
-      module = std::move(loaded).value();
+      module.module = std::move(loaded).value();
     }
     for (const Launch& launch : step.device->launches) {
-      Result<CudaFunction> function = module.function(launch.function, launch.shared_bytes);
-      if (!function.ok()) return in_place(function.error());
-      functions_[s].push_back(std::move(function).value());
+      const auto [at, is_new] = module.functions.try_emplace(launch.function);
+      if (is_new) {
+        Result<CudaFunction> function =
+            module.module.function(launch.function, shared_bytes.at({code, launch.function}));
+        if (!function.ok()) return in_place(function.error());
+        at->second = std::move(function).value();
+      }
+      functions_[s].push_back(at->second);
     }
   }
+  load_times_.modules = static_cast<int>(modules_.size());
   return {};
 }
 
-Result<void> DeviceProgram::upload() {
-  std::vector<const Tensor*> constants;
+Result<void> DeviceProgram::load_constants(ThreadPool* pool) {
+  std::vector<UploadPart> parts;
   int64_t bytes = 0;
   const auto add = [&](const Tensor& tensor) {
     if (!addresses_.try_emplace(tensor.raw(), nullptr).second) return;
-    constants.push_back(&tensor);
+    parts.push_back({bytes, tensor.raw(), tensor.bytes()});
     bytes += aligned_bytes(tensor.bytes(), kDeviceAlign);
   };
   for (const PlanTensor& tensor : plan_.tensors) {
@@ -81,14 +111,9 @@ Result<void> DeviceProgram::upload() {
     }
   }
   MJ_ASSIGN(constants_, CudaBuffer::allocate(device_, bytes));
-  MJ_ASSIGN(const CudaStream stream, CudaStream::create(device_));
-  auto* to = static_cast<std::byte*>(constants_.data());
-  for (const Tensor* tensor : constants) {
-    MJ_TRY(stream.copy_in(to, tensor->raw(), tensor->bytes()));
-    addresses_[tensor->raw()] = to;
-    to += aligned_bytes(tensor->bytes(), kDeviceAlign);
-  }
-  return stream.synchronize();
+  auto* const to = static_cast<std::byte*>(constants_.data());
+  for (const UploadPart& part : parts) addresses_[part.from] = to + part.offset;
+  return upload(device_, to, parts, pool);
 }
 
 Result<void> DeviceProgram::launch(size_t index, const CudaStream& stream, std::span<const TensorRef> inputs,

@@ -4,8 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <system_error>
+#include <thread>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/knobs.h"
 #include "base/log.h"
 #include "runtime/compare_outputs.h"
@@ -37,6 +40,41 @@ bool serves_gpu(std::string_view target, int sm) {
   const std::optional<int64_t> built = parse_int64(target.substr(kGpuTarget.size()));
   return built && *built / 10 == sm / 10 && *built <= sm;
 }
+
+// Opens the GPU of the machine on a thread of its own, where a file turns out to be for one: that takes longer than
+// verifying the file.
+class OpeningDevice {
+ public:
+  using Device = std::shared_ptr<const CudaDevice>;
+
+  void start(std::span<const Section> sections) {
+    const bool wanted = std::any_of(sections.begin(), sections.end(),
+                                    [](const Section& section) { return section.kind == SectionKind::cubin; });
+    if (!wanted || thread_.joinable()) return;
+    try {
+      thread_ = std::jthread([this] { open(); });
+    } catch (const std::system_error&) {
+      // No more threads to be had: device() does it.
+    }
+  }
+  const Result<Device>& device() {
+    if (thread_.joinable()) thread_.join();
+    if (!device_) open();
+    return *device_;
+  }
+  double seconds() const { return seconds_; }
+
+ private:
+  void open() {
+    const auto start = Clock::now();
+    device_ = CudaDevice::first();
+    seconds_ = seconds_since(start);
+  }
+
+  std::optional<Result<Device>> device_;
+  double seconds_ = 0;
+  std::jthread thread_;  // the last member: it is waited for before the others go
+};
 
 bool wants_gpu(const Manifest& manifest) {
   return std::any_of(manifest.targets.begin(), manifest.targets.end(),
@@ -102,10 +140,20 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   if (options.loop_limit == 0) {
     MJ_ASSIGN(options.loop_limit, loop_limit());
   }
+  const auto start = Clock::now();
+  LoadTimes times;
+  OpeningDevice opening;
+  if (options.gpu && !options.device) {
+    options.read.table_seen = [&](std::span<const Section> sections) { opening.start(sections); };
+  }
   MJ_ASSIGN(LoadedEngine file, read_engine(path, options.read));
+  options.read.table_seen = nullptr;
+  times.file = seconds_since(start);
   std::string no_gpu;
   if (options.gpu && !options.device && wants_gpu(file.manifest)) {
-    Result<std::shared_ptr<const CudaDevice>> device = CudaDevice::first();
+    const Result<OpeningDevice::Device>& device = opening.device();
+    times.device_open = opening.seconds();
+    times.device_wait = seconds_since(start) - times.file;
     if (device.ok()) {
       options.device = *device;
     } else {
@@ -136,6 +184,7 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   std::shared_ptr<const Plan> plan(&engine->target().plan, [](const Plan*) {});
   ProgramOptions program_options;
   program_options.device = options.device;
+  program_options.pool = &engine->pool_;
   if (const auto& mapped = engine->file_.file) {
     program_options.release = [mapped](std::span<const std::byte> bytes) { mapped->forget(bytes); };
   }
@@ -144,10 +193,15 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   if (!program.ok()) return program.error().in(fmt::format("engine '{}'", path));
   engine->program_ = std::move(program).value();
   for (const std::string& notice : engine->notices()) log_warning("engine '{}': {}", path, notice);
+  if (const DeviceProgram* device = engine->program_->device()) times.program = device->load_times();
   if (verify_here && !options.allow_unverified) {
+    const auto begin = Clock::now();
     Result<void> verified = engine->verify_on_samples();
     if (!verified.ok()) return verified.error().in(fmt::format("engine '{}'", path));
+    times.samples = seconds_since(begin);
   }
+  times.all = seconds_since(start);
+  engine->load_times_ = times;
   return engine;
 }
 

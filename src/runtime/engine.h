@@ -26,6 +26,16 @@ struct EngineOptions {
   ReadOptions read;        // signature policy
 };
 
+// Where the time of Engine::load went, in seconds.
+struct LoadTimes {
+  double file = 0;          // mapping, verifying and parsing it
+  double device_open = 0;   // starting the driver and making the context of the GPU, beside the file
+  double device_wait = 0;   // of that, what the file left
+  DeviceLoadTimes program;  // code and constants
+  double samples = 0;       // running those of the file, of a target that is verified here
+  double all = 0;
+};
+
 class Engine {
  public:
   // Verifies every byte of the file, takes the best target for this machine, makes its kernels. Compiles nothing.
@@ -39,6 +49,7 @@ class Engine {
   // What the user should know of this engine on this machine, one line each; load() has logged them as warnings.
   std::vector<std::string> notices() const;
   ThreadPool& pool() { return pool_; }
+  const LoadTimes& load_times() const { return load_times_; }
 
   // Inputs and outputs in the order of the ports. Outputs that are present, writable and of the right type and shape
   // are written in place. Errors name the input. A shape outside every profile is an error that prints the profiles.
@@ -67,6 +78,7 @@ class Engine {
   EngineOptions options_;
   ThreadPool pool_;
   std::shared_ptr<const Program> program_;
+  LoadTimes load_times_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Session>> idle_;
 };

@@ -101,7 +101,7 @@ Result<std::shared_ptr<const Program>> Program::make(std::shared_ptr<const Plan>
   if (!uses_device(*plan)) program->batch_ = find_batch(*plan);
   if (uses_device(*plan)) {
     if (!options.device) return error(ErrorCode::environment, "the engine needs a GPU, there is none here");
-    MJ_ASSIGN(program->device_, DeviceProgram::make(*plan, options.device));
+    MJ_ASSIGN(program->device_, DeviceProgram::make(*plan, options.device, options.pool));
   }
   for (const Step& step : plan->steps) {
     ProgramStep made;

@@ -35,6 +35,7 @@ struct ProgramOptions {
   bool libraries = true;                                              // false: every alternative, without notice
   std::function<void(std::span<const std::byte>)> release = nullptr;  // as in MakeArgs; outlives the program
   std::shared_ptr<const CudaDevice> device = nullptr;                 // for steps that run there
+  ThreadPool* pool = nullptr;                                         // whose threads may help; null: none
 };
 
 class Program {

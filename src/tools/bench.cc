@@ -256,6 +256,7 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"throughput_per_s", per_second},
                                     {"data_transfers", transfers},
                                     {"load_ms", load_ms},
+                                    {"load", load_json(engine->load_times())},
                                     {"first_answer_ms", first_answer_ms},
                                     {"new_shape_ms", new_shape_ms},
                                     {"rows_alone", demand.rows_alone},
@@ -280,6 +281,7 @@ Result<int> run_bench(const BenchArgs& args) {
                                shapes_text(*engine, inputs)));
   say(args.common, fmt::format("load {:.1f} ms, first answer {:.1f} ms, {:.3f} ms of it to plan for new shapes",
                                load_ms, first_answer_ms, new_shape_ms));
+  if (on_gpu) say(args.common, load_line(engine->load_times()));
   if (demand.rows_alone > 0) {
     say(args.common, fmt::format("{} of {} rows of the batch by one thread each", demand.rows_alone, batch));
   }
