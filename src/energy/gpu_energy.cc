@@ -234,6 +234,15 @@ Result<GpuEnergy> measure_gpu_energy(NvmlMeter& meter, const std::function<Resul
   return energy;
 }
 
+GpuEnergy per_part(GpuEnergy energy, double parts) {
+  for (Joules* joules : {&energy.mean, &energy.median, &energy.deviation}) *joules = *joules / parts;
+  for (Joules& window : energy.windows) window = window / parts;
+  if (energy.ci95) energy.ci95 = *energy.ci95 / parts;
+  if (energy.net) energy.net = *energy.net / parts;
+  energy.runs = static_cast<int64_t>(static_cast<double>(energy.runs) * parts);
+  return energy;
+}
+
 void add_gpu_energy(const GpuEnergy& energy, nlohmann::ordered_json& json) {
   const auto set = [&](const char* key, const auto& value) {
     if (!value) return;

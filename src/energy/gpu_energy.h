@@ -48,6 +48,9 @@ struct GpuEnergy {
 Result<GpuEnergy> measure_gpu_energy(NvmlMeter& meter, const std::function<Result<void>()>& run,
                                      const GpuEnergyOptions& options = {});
 
+// Of one of the `parts` that a run consisted of.
+GpuEnergy per_part(GpuEnergy energy, double parts);
+
 // Adds to what every energy block of a report has.
 void add_gpu_energy(const GpuEnergy& energy, nlohmann::ordered_json& json);
 std::vector<std::string> gpu_energy_lines(const GpuEnergy& energy);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/session.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -19,6 +20,14 @@ void* default_allocate(void*, size_t bytes) { return ::operator new(bytes, kAren
 void default_release(void*, void* memory) { ::operator delete(memory, kArenaAlign); }
 
 std::vector<int64_t> dims_of(const TensorRef& ref) { return {ref.dims.begin(), ref.dims.end()}; }
+
+int64_t bytes_of(const TensorRef& ref) { return ref.present() ? ref.size() * storage_bytes(ref.dtype) : 0; }
+
+bool overlap(const TensorRef& a, const TensorRef& b) {
+  const auto begin = [](const TensorRef& ref) { return reinterpret_cast<uintptr_t>(ref.data); };
+  const auto end = [&](const TensorRef& ref) { return begin(ref) + static_cast<uintptr_t>(bytes_of(ref)); };
+  return begin(a) < end(b) && begin(b) < end(a);
+}
 
 }  // namespace
 
@@ -97,11 +106,11 @@ Result<void> Session::run(std::span<const Tensor> inputs, std::vector<Tensor>& o
         "{} destinations for {} outputs", options.destinations.size(), plan.outputs.size());
   std::vector<std::vector<int64_t>> input_dims;
   for (const Tensor& input : inputs) input_dims.push_back(input.dims());
-  MJ_ASSIGN(const Schedule* schedule, schedule_for(input_dims, outer, !options.observer));
+  MJ_ASSIGN(const Schedule* schedule, schedule_for(input_dims, outer, !options.observer && !options.replay));
   MJ_TRY(reserve(schedule->arena_bytes));
   outputs.resize(plan.outputs.size());
   MJ_TRY(reserve_on_device(schedule->rest ? schedule->rest->device_arena_bytes : 0));
-  if (program_->device() && program_->device()->all_of_it() && !options.observer) {
+  if (program_->device() && program_->device()->all_of_it() && !options.observer && !options.replay) {
     return run_graph(schedules_.front(), inputs, outputs, options);
   }
   if (schedule->alone > 0) return run_rows(*schedule, inputs, outputs, options);
@@ -259,9 +268,37 @@ Result<void> Session::run_step(size_t index, Frame& frame, const RunOptions& opt
       break;
     }
   }
-  if (!options.observer) return {};
+  if (!options.observer && !options.replay) return {};
   if (program_->device()) MJ_TRY(stream_.synchronize());
-  return observe(index, seconds_since(start), frame, options);
+  const double seconds = seconds_since(start);
+  if (options.replay) MJ_TRY(replay(index, frame, options));
+  return options.observer ? observe(index, seconds, frame, options) : Result<void>();
+}
+
+Result<void> Session::replay(size_t index, Frame& frame, const RunOptions& options) {
+  const Step& step = program_->plan().steps[index];
+  const auto on_device = [&](int id) { return program_->plan().tensors[static_cast<size_t>(id)].on_device; };
+  if (step.kind == Step::Kind::copy) {
+    const bool leaves = on_device(step.inputs[0]), arrives = on_device(step.outputs[0]);
+    if (!leaves && !arrives) return {};
+    // Host memory of steps in between may not be page-locked, which a recorded copy needs.
+    if (leaves != arrives && !program_->device()->all_of_it()) return {};
+    capturing_ = true;
+    const Result<void> done = options.replay(index, stream_, [&] { return run_copy(step, frame); });
+    capturing_ = false;
+    return done;
+  }
+  if (!step.device) return {};
+  int64_t bytes = 0;
+  for (int id : step.outputs) {
+    if (id != kNoTensor) bytes += aligned_bytes(bytes_of(frame.refs[static_cast<size_t>(id)]), kDeviceAlign);
+  }
+  CudaBuffer beside;
+  if (!step.device->in_place.empty()) {
+    MJ_ASSIGN(beside, CudaBuffer::allocate(program_->device()->device(), bytes));
+  }
+  auto* const to = static_cast<std::byte*>(beside.data());
+  return options.replay(index, stream_, [&] { return run_on_device(index, frame, to); });
 }
 
 Result<void> Session::run_copy(const Step& step, Frame& frame) {
@@ -288,14 +325,14 @@ Result<void> Session::run_copy(const Step& step, Frame& frame) {
   return {};
 }
 
-// What lies on the device is shown as a copy.
+// What lies on the device is shown as a copy, or not at all.
 Result<void> Session::observe(size_t index, double seconds, Frame& frame, const RunOptions& options) {
   const Plan& plan = program_->plan();
   std::vector<TensorRef> outputs;
   std::vector<Tensor> copies;
   for (int id : plan.steps[index].outputs) {
     TensorRef& ref = outputs.emplace_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
-    if (id == kNoTensor || !plan.tensors[static_cast<size_t>(id)].on_device) continue;
+    if (id == kNoTensor || !plan.tensors[static_cast<size_t>(id)].on_device || !options.observe_data) continue;
     Tensor& copy = copies.emplace_back(Tensor::unset(ref.dtype, dims_of(ref)));
     if (copy.bytes()) MJ_TRY(stream_.copy_out(copy.mutable_raw(), ref.data, copy.bytes()));
     ref.data = copy.mutable_raw();
@@ -305,13 +342,20 @@ Result<void> Session::observe(size_t index, double seconds, Frame& frame, const 
   return {};
 }
 
-Result<void> Session::run_on_device(size_t index, Frame& frame) {
+Result<void> Session::run_on_device(size_t index, Frame& frame, std::byte* beside) {
   const Step& step = program_->plan().steps[index];
   std::vector<TensorRef> inputs, outputs;
   for (int id : step.inputs) {
     MJ_ASSIGN(inputs.emplace_back(), input(id, frame));
   }
-  for (int id : step.outputs) outputs.push_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
+  for (int id : step.outputs) {
+    TensorRef& output = outputs.emplace_back(id == kNoTensor ? TensorRef{} : frame.refs[static_cast<size_t>(id)]);
+    const bool in_place =
+        std::any_of(inputs.begin(), inputs.end(), [&](const TensorRef& x) { return overlap(x, output); });
+    if (!beside || !in_place) continue;
+    output.data = beside;
+    beside += aligned_bytes(bytes_of(output), kDeviceAlign);
+  }
   auto* const workspace = static_cast<std::byte*>(device_arena_.data()) + frame.layout.workspace_offset[index];
   return program_->device()->launch(index, stream_, inputs, outputs, frame.symbols, workspace);
 }

@@ -41,6 +41,15 @@ struct RunOptions {
   // Called after each step with its index in the plan, its seconds and its outputs (valid during the call only). Rows
   // of a batch then run together.
   std::function<void(size_t step, double seconds, std::span<const TensorRef> outputs)> observer;
+  bool observe_data =
+      true;  // false: the outputs' data may be addresses of a device's, nothing is copied for the observer
+  // Called after each step that a device works on, when it has ended: `again` puts its work on the stream once more,
+  // and may be called as often as one likes; what the step reads is still there, and what it writes ends up the same.
+  // All of it must have ended when this returns. Rows of a batch then run together. Copies from and to the host are
+  // among the steps only where the program is all on its device; to record them takes inputs and destinations in
+  // page-locked memory.
+  using Again = std::function<Result<void>()>;
+  std::function<Result<void>(size_t step, const CudaStream& stream, const Again& again)> replay;
 };
 
 class Session {
@@ -105,7 +114,9 @@ class Session {
                        std::vector<Tensor>& outputs, const RunOptions& options);
   Result<void> run_step(size_t index, Frame& frame, const RunOptions& options);
   Result<void> run_kernel(size_t index, Frame& frame);
-  Result<void> run_on_device(size_t index, Frame& frame);
+  // With `beside`, memory of the device's, outputs that share memory with inputs go there.
+  Result<void> run_on_device(size_t index, Frame& frame, std::byte* beside = nullptr);
+  Result<void> replay(size_t index, Frame& frame, const RunOptions& options);
   Result<void> run_graph(CachedSchedule& cached, std::span<const Tensor> inputs, std::vector<Tensor>& outputs,
                          const RunOptions& options);
   Staged staged(const Layout& layout, std::span<const Tensor> inputs, void* memory) const;
@@ -131,9 +142,9 @@ class Session {
   void* arena_ = nullptr;
   int64_t arena_bytes_ = 0;
   CudaBuffer device_arena_;
-  CudaStream stream_;                                            // of a program with steps on a device
-  bool capturing_ = false;                                       // what is put on the stream is recorded, not done
-  std::vector<void*> bound_;                                     // of each tensor: the caller's device memory for it
+  CudaStream stream_;         // of a program with steps on a device
+  bool capturing_ = false;    // what is put on the stream is recorded, or waited for by somebody else
+  std::vector<void*> bound_;  // of each tensor: the caller's device memory for it
   std::vector<std::vector<std::unique_ptr<Session>>> branches_;  // by step, then branch; made when first taken
 };
 

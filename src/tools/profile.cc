@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time of each step, best first. Steps are timed one by one, so their sum leaves out what passes between them; that
-// remainder is shown as unattributed.
+// Time of each step, longest first. Steps are timed one by one, so their sum leaves out what passes between them. Those
+// of a GPU are replayed there (runtime/step_costs.h), and shown beside the time of the whole.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "energy/report.h"
 #include "problem/work.h"
 #include "runtime/engine.h"
+#include "runtime/step_costs.h"
 #include "tools/inputs.h"
 #include "tools/load_engine.h"
 #include "tools/output.h"
@@ -62,11 +64,89 @@ Result<void> write_trace(const std::string& path, const Program& program, const 
   return write_file_atomically(path, nlohmann::ordered_json{{"traceEvents", events}}.dump());
 }
 
+constexpr double kObservedSeconds = 2;  // of a GPU's engine, whose steps on the host are timed by waiting for them
+
+// The counter for --energy, or why there is none, before anything is measured.
+Result<std::unique_ptr<NvmlMeter>> meter_for(const ProfileArgs& args, const Engine& engine) {
+  if (!args.energy) return std::unique_ptr<NvmlMeter>();
+  if (!engine.program().device()) {
+    return error(ErrorCode::unsupported,
+                 "--energy: joules of single steps are measured on GPUs, and no step of this engine runs on one");
+  }
+  Result<std::unique_ptr<NvmlMeter>> meter = NvmlMeter::open(engine.program().device()->device()->facts().uuid);
+  if (!meter.ok()) return meter.error().in("--energy");
+  return meter;
+}
+
+Result<StepCosts> costs_of(const std::shared_ptr<Engine>& engine, const std::vector<Tensor>& inputs, NvmlMeter* meter,
+                           const ProfileArgs& args) {
+  StepCostOptions options;
+  options.meter = meter;
+  options.step_window_seconds = args.energy_seconds / options.step_windows;
+  options.progress = [&](size_t done, size_t all) {
+    if (done > 0) return;
+    say(args.common, fmt::format("{} steps are weighed for about {:.0f} s each", all,
+                                 args.energy_seconds + options.step_window_seconds));
+  };
+  return measure_step_costs(engine, inputs, options);
+}
+
+std::string energy_text(const StepCost& cost) {
+  if (!cost.energy || !cost.energy->why_not.empty()) return "";
+  std::string text = fmt::format("{:.4g} mJ", cost.energy->mean.value * 1e3);
+  if (cost.energy->ci95) text += fmt::format(" +- {:.2g}", cost.energy->ci95->value * 1e3);
+  return text;
+}
+
+nlohmann::ordered_json energy_json(const GpuEnergy& energy) {
+  nlohmann::ordered_json json;
+  if (energy.why_not.empty()) {
+    json["joules"] = energy.mean.value;
+    json["runs"] = energy.runs;
+    json["window_seconds"] = energy.seconds;
+  } else {
+    json["why_not"] = energy.why_not;
+  }
+  json["source"] = "nvml-counter";
+  add_gpu_energy(energy, json);
+  return json;
+}
+
+// What a GPU's steps come to, beside all of them together.
+void say_whole(const Common& common, const StepCosts& costs, double of_steps, bool weighed) {
+  if (!costs.whole) {
+    say(common, "steps run on the host too: there is no graph of the whole to compare with");
+    return;
+  }
+  say(common, fmt::format("steps on the GPU, replayed one by one {:.4f} ms; as one graph {:.4f} ms, the difference is "
+                          "what they gain or lose beside each other",
+                          of_steps * 1e3, costs.whole->seconds * 1e3));
+  if (!weighed || !costs.whole->energy) return;
+  const GpuEnergy& whole = *costs.whole->energy;
+  if (!whole.why_not.empty()) {
+    say(common, "no joules: " + whole.why_not);
+    return;
+  }
+  Joules sum{};
+  for (const std::optional<StepCost>& step : costs.steps) {
+    if (step && step->energy && step->energy->why_not.empty()) sum = sum + step->energy->mean;
+  }
+  say(common, fmt::format("as one graph {}, gross; weighed steps together {:.4g} mJ; GPU board by NVML",
+                          energy_text(*costs.whole), sum.value * 1e3));
+  for (const std::string& line : gpu_energy_lines(whole)) say(common, line);
+}
+
+bool crosses(const Plan& plan, const Step& step) {
+  const auto on_device = [&](int id) { return plan.tensors[static_cast<size_t>(id)].on_device; };
+  return step.kind == Step::Kind::copy && on_device(step.inputs[0]) != on_device(step.outputs[0]);
+}
+
 }  // namespace
 
 Result<int> run_profile(const ProfileArgs& args) {
   MJ_TRY(check_destination(args.trace));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, load_engine(args.engine, args.loading, args.common));
+  MJ_ASSIGN(const std::unique_ptr<NvmlMeter> meter, meter_for(args, *engine));
   std::vector<Tensor> inputs, outputs;
   Engine::Demand demand{};
   const auto answer = [&](const std::vector<Tensor>& drawn) -> Result<void> {
@@ -85,20 +165,37 @@ Result<int> run_profile(const ProfileArgs& args) {
     seconds[step].push_back(time);
     if (!out.empty()) shapes[step] = dims_text({out[0].dims.begin(), out[0].dims.end()});
   };
-  for (int i = 0; i < args.iterations; ++i) MJ_TRY(engine->run(inputs, outputs, run));
+  const bool on_gpu = engine->program().device() != nullptr;
+  run.observe_data = !on_gpu;
+  const bool host_steps = !on_gpu || !engine->program().device()->all_of_it();
+  const auto start = Clock::now();
+  for (int i = 0; i < args.iterations; ++i) {
+    MJ_TRY(engine->run(inputs, outputs, run));
+    if (!host_steps || (on_gpu && seconds_since(start) > kObservedSeconds)) break;
+  }
+  StepCosts costs;
+  if (on_gpu) {
+    MJ_ASSIGN(costs, costs_of(engine, inputs, meter.get(), args));
+  }
+  costs.steps.resize(plan.steps.size());
 
   std::vector<double> medians;
-  for (const std::vector<double>& times : seconds) medians.push_back(times.empty() ? 0 : statistics(times).median);
+  double on_gpu_seconds = 0;  // without copies from and to the host
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    medians.push_back(seconds[i].empty() ? 0 : statistics(seconds[i]).median);
+    if (!costs.steps[i]) continue;
+    medians[i] = costs.steps[i]->seconds;
+    if (!crosses(plan, plan.steps[i])) on_gpu_seconds += medians[i];
+  }
   const double sum = std::accumulate(medians.begin(), medians.end(), 0.0);
   std::vector<size_t> order(medians.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return medians[a] > medians[b]; });
 
-  const bool on_gpu = engine->program().device() != nullptr;
   const Watts watts = modelled_power(engine->pool().threads());
   say(args.common, fmt::format("{} steps, {:.3f} ms in all{}", medians.size(), sum * 1e3,
-                               on_gpu ? ", each waited for; a plain run puts them on the GPU together"
-                                      : "; attributed energy is modelled from time"));
+                               on_gpu ? "" : "; attributed energy is modelled from time"));
+  if (on_gpu) say_whole(args.common, costs, on_gpu_seconds, args.energy);
   if (demand.rows_alone > 0) {
     say(args.common, "all rows of the batch together, step by step; a plain run gives each thread rows of its own");
   }
@@ -109,8 +206,9 @@ Result<int> run_profile(const ProfileArgs& args) {
     const double rate = work && medians[i] > 0 ? 2e-9 * *work / medians[i] : 0;
     const bool integers = multiplies_integers(step.problem);
     say(args.common,
-        fmt::format("{:>9.1f} us {:>5.1f} %  {:>12}  {:<18} {:<24} {:<20} {}", medians[i] * 1e6,
+        fmt::format("{:>9.{}f} us {:>5.1f} %  {}{:>12}  {:<18} {:<24} {:<20} {}", medians[i] * 1e6, on_gpu ? 2 : 1,
                     sum > 0 ? 100 * medians[i] / sum : 0,
+                    args.energy ? fmt::format("{:>20}  ", costs.steps[i] ? energy_text(*costs.steps[i]) : "") : "",
                     rate > 0 ? fmt::format("{:.1f} {}", rate, integers ? "GOP/s" : "GFLOP/s") : "", label(plan, step),
                     shapes[i], engine->program().step(i).row, step.origin.empty() ? "" : step.origin[0]));
     const std::string_view row = engine->program().step(i).row;
@@ -122,18 +220,27 @@ Result<int> run_profile(const ProfileArgs& args) {
                     {"median_us", medians[i] * 1e6},
                     {"share", sum > 0 ? medians[i] / sum : 0},
                     {"nodes", step.origin}});
+    if (on_gpu) rows.back()["replayed"] = costs.steps[i].has_value();
+    if (costs.steps[i] && costs.steps[i]->energy) rows.back()["energy"] = energy_json(*costs.steps[i]->energy);
     if (!on_gpu) rows.back()["modelled_joules"] = (watts * Seconds{medians[i]}).value;
     if (rate > 0) rows.back()[integers ? "gops" : "gflops"] = rate;
     if (step.problem.products) rows.back()["products"] = name(*step.problem.products);
   }
   say_onednn(args.common);
   if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, engine->program(), medians));
-  MJ_TRY(write_json(args.common, {{"schema", "millijoule.profile/1"},
-                                  {"environment", environment(engine->pool().threads())},
-                                  {"milliseconds", sum * 1e3},
-                                  {"onednn", onednn_json()},
-                                  {"notices", engine->notices()},
-                                  {"steps", rows}}));
+  nlohmann::ordered_json json = {{"schema", "millijoule.profile/1"},
+                                 {"environment", environment(engine->pool().threads())},
+                                 {"milliseconds", sum * 1e3}};
+  if (on_gpu) {
+    json["environment"]["gpu"] = engine->program().device()->device()->facts().name;
+    json["gpu_milliseconds"] = on_gpu_seconds * 1e3;
+    if (costs.whole) json["graph_milliseconds"] = costs.whole->seconds * 1e3;
+    if (costs.whole && costs.whole->energy) json["graph_energy"] = energy_json(*costs.whole->energy);
+  }
+  json["onednn"] = onednn_json();
+  json["notices"] = engine->notices();
+  json["steps"] = std::move(rows);
+  MJ_TRY(write_json(args.common, json));
   return 0;
 }
 
