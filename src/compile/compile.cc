@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/machine.h"
 #include "compile/fall_back.h"
+#include "compile/latency_limit.h"
 #include "compile/outgrown.h"
 #include "compile/samples.h"
 #include "compile/shaken.h"
@@ -41,6 +42,9 @@ std::vector<Port> ports(const Graph& graph, const std::vector<ValueId>& ids) {
 constexpr int64_t kTuneBatch = 1, kTuneLength = 128;
 // Runs of loops' bodies on random inputs, all together. On such data a loop may never end.
 constexpr int64_t kVerifyLoops = 10'000;
+// Of runs that are timed against a limit; what is saved aims a little below it.
+constexpr int kLatencyWarmRuns = 5, kLatencyRuns = 31, kLatencyAttempts = 4;
+constexpr double kLatencyMargin = 1.1;
 
 Bindings sizes(const Graph& graph, int64_t batch, int64_t length) {
   return sizes_at(ports(graph, graph.inputs), batch, length);
@@ -270,7 +274,14 @@ class Compilation {
         return chooser.choose(asked, constants);
       };
     };
-    MJ_ASSIGN(Plan plan, lower(graph_, choose_with(tuner), choose_with(host_tuner)));
+    const auto lower_it = [&] { return lower(graph_, choose_with(tuner), choose_with(host_tuner)); };
+    MJ_ASSIGN(Plan plan, lower_it());
+    if (options_.max_latency_seconds && tune.device) MJ_TRY(keep_latency(plan, tuner, lower_it));
+    std::vector<DeviceCode*> gpu_steps;
+    for (Step& step : plan.steps) {
+      if (step.device) gpu_steps.push_back(&*step.device);
+    }
+    tuner.join_modules(gpu_steps);
     report_.measured += tuner.measured() + host_tuner.measured();
     report_.cache_hits += tuner.cache_hits() + host_tuner.cache_hits();
     if (const std::optional<Joules> after = joules(); joules_before && after) {
@@ -278,6 +289,53 @@ class Compilation {
     }
     if (!options_.cache_path.empty()) MJ_TRY(cache.write(options_.cache_path));
     return std::make_shared<const Plan>(std::move(plan));
+  }
+
+  // What a run takes, by the machine's clock: the median.
+  Result<double> seconds_a_run(const Plan& plan) {
+    std::vector<Tensor> inputs, outputs;
+    std::vector<Port> in = ports(model_.graph, model_.graph.inputs);
+    if (!options_.samples.empty()) {
+      MJ_ASSIGN(inputs, options_.samples[0].make(in));
+    } else {
+      const Bindings at = at_opt(sizes(model_.graph, kTuneBatch, kTuneLength), profile_);
+      const std::vector<int64_t> limits = index_limits(model_.graph, at);
+      for (size_t i = 0; i < in.size(); ++i) in[i].index_limit = limits[i];
+      MJ_ASSIGN(inputs, random_inputs(in, at, kTuneLength, options_.seed));
+    }
+    MJ_ASSIGN(auto program,
+              Program::make(std::make_shared<const Plan>(plan), options_.target.isa, nullptr, on_device()));
+    Session session(std::move(program), pool_, {});
+    const auto machine = [start = start_] { return seconds_since(start); };
+    std::vector<double> seconds;
+    for (int i = 0; i < kLatencyWarmRuns + kLatencyRuns; ++i) {
+      const double before = options_.now ? options_.now() : machine();
+      MJ_TRY(session.run(inputs, outputs));
+      if (i >= kLatencyWarmRuns) seconds.push_back((options_.now ? options_.now() : machine()) - before);
+    }
+    std::nth_element(seconds.begin(), seconds.begin() + kLatencyRuns / 2, seconds.end());
+    return seconds[kLatencyRuns / 2];
+  }
+
+  // Lowers the plan again, with dearer seconds, until a run takes no longer than it may.
+  Result<void> keep_latency(Plan& plan, Tuner& tuner, const std::function<Result<Plan>()>& lower_again) {
+    const double limit = *options_.max_latency_seconds;
+    const Plan cheapest = plan;
+    MJ_ASSIGN(double seconds, seconds_a_run(plan));
+    double to_save = 0;
+    for (int attempt = 0; seconds > limit; ++attempt) {
+      to_save += kLatencyMargin * (seconds - limit);
+      const std::optional<Watts> price = attempt < kLatencyAttempts ? price_to_save(cheapest, to_save) : std::nullopt;
+      tuner.set_price(price.value_or(kAnyPrice));
+      MJ_ASSIGN(plan, lower_again());
+      MJ_ASSIGN(seconds, seconds_a_run(plan));
+      if (seconds <= limit || price) continue;
+      return model_error(
+          "--max-latency-ms {:.4g}: with the fastest choices a run takes {:.4g} ms on this GPU; no engine was written",
+          limit * 1e3, seconds * 1e3);
+    }
+    report_.latency_seconds = seconds;
+    return {};
   }
 
   Result<void> verify_against_oracle() {

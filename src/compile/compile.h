@@ -51,9 +51,13 @@ struct CompileOptions {
   // Relative L2 of each output against the oracle; absent: default_tolerance(). More where the oracle itself is that
   // unsure (shaken.h).
   std::optional<double> tolerance;
-  TuneOptions tune;          // target, opt and default_size are filled in from above
-  std::string cache_path;    // of the tactic cache; empty: none is kept
-  std::string options_text;  // for the provenance
+  // Of a run on the GPU at hand, at the sizes tuned for, with copies from and to the host. With the objective energy:
+  // choices get faster until it is kept, and no engine comes of it where it cannot be.
+  std::optional<double> max_latency_seconds;
+  std::function<double()> now;  // seconds of the clock that times such runs; none: the machine's
+  TuneOptions tune;             // target, opt and default_size are filled in from above
+  std::string cache_path;       // of the tactic cache; empty: none is kept
+  std::string options_text;     // for the provenance
   std::function<void(std::string_view stage, double done)> progress;  // done in [0, 1]
 };
 
@@ -63,8 +67,9 @@ double default_tolerance(std::string_view precision, bool on_gpu = false);
 
 struct CompileReport {
   double import_seconds = 0, pass_seconds = 0, tune_seconds = 0, verify_seconds = 0, seconds = 0;
-  std::optional<Joules> tune_joules;  // of the GPU's board while tuning; absent without a meter
-  int nodes = 0, steps = 0;           // of the model, of the plan
+  std::optional<double> latency_seconds;  // where max_latency_seconds was given
+  std::optional<Joules> tune_joules;      // of the GPU's board while tuning; absent without a meter
+  int nodes = 0, steps = 0;               // of the model, of the plan
   int measured = 0, cache_hits = 0;
   int on_device = 0;                   // steps that a GPU runs
   int rounded = 0;                     // steps whose products, on a GPU whose results are what `precision` names

@@ -54,6 +54,7 @@ std::string options_text(const CompileArgs& args) {
       fmt::format("--target {} --precision {} --seed {} --tolerance {}", args.target, args.precision, args.common.seed,
                   args.tolerance.value_or(default_tolerance(args.precision, names_gpu(args))));
   if (args.objective != "latency") text += " --objective " + args.objective;
+  if (args.max_latency_ms) text += fmt::format(" --max-latency-ms {}", *args.max_latency_ms);
   if (!args.profile.empty()) text += " --profile " + args.profile;
   if (!args.min_shapes.empty()) text += " --minShapes " + args.min_shapes;
   if (!args.opt_shapes.empty()) text += " --optShapes " + args.opt_shapes;
@@ -111,17 +112,26 @@ GpuTarget gpu_target(const CudaFacts& facts) {
 
 // The counter of the GPU to tune on; nothing where there is none and none is needed.
 Result<std::shared_ptr<NvmlMeter>> tune_meter(const CompileOptions& options) {
-  const bool needed = options.tune.objective != Objective::latency;
+  const std::string why = weighs(options.tune.objective) ? fmt::format("--objective {}", name(options.tune.objective))
+                          : options.tune.joules_in_all   ? "--tune-joules"
+                                                         : "";
   if (!options.device || !options.target.gpu || !options.target_is_here) {
-    if (!needed) return std::shared_ptr<NvmlMeter>();
+    if (options.tune.objective == Objective::throughput) {
+      return error(
+          ErrorCode::environment,
+          "--objective throughput: several runs at once are timed on the GPU that the engine is for, and target "
+          "{} is not timed here; without that it would be latency under another name",
+          options.target.name());
+    }
+    if (why.empty()) return std::shared_ptr<NvmlMeter>();
     return error(ErrorCode::environment,
-                 "--objective {0}: joules are measured on the GPU that the engine is for, and target {1} is not "
-                 "measured here; without that it would be latency under another name",
-                 name(options.tune.objective), options.target.name());
+                 "{}: joules are measured on the GPU that the engine is for, and target {} is not measured here{}", why,
+                 options.target.name(),
+                 weighs(options.tune.objective) ? "; without that it would be latency under another name" : "");
   }
   Result<std::unique_ptr<NvmlMeter>> meter = NvmlMeter::open(options.device->facts().uuid);
   if (!meter.ok()) {
-    if (needed) return meter.error().in(fmt::format("--objective {}", name(options.tune.objective)));
+    if (!why.empty()) return meter.error().in(why);
     return std::shared_ptr<NvmlMeter>();
   }
   return std::shared_ptr<NvmlMeter>(std::move(meter).value());
@@ -175,6 +185,13 @@ Result<int> run_compile(const CompileArgs& args) {
   options.tolerance = args.tolerance;
   options.tune.seconds_in_all = args.tune_seconds;
   MJ_ASSIGN(options.tune.objective, parse_objective(args.objective));
+  if (args.tune_joules) options.tune.joules_in_all = Joules{*args.tune_joules};
+  if (args.max_latency_ms) {
+    if (options.tune.objective != Objective::energy) {
+      return error(ErrorCode::usage, "--max-latency-ms bounds what --objective energy may choose; add that");
+    }
+    options.max_latency_seconds = *args.max_latency_ms / 1e3;
+  }
   MJ_ASSIGN(options.tune.meter, tune_meter(options));
   options.tune.forced = knob(Knob::tactic).value_or("");
   MJ_TRY(check_forced(options.tune.forced));
@@ -200,6 +217,10 @@ Result<int> run_compile(const CompileArgs& args) {
                   "verify {:.1f}",
                   r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured, r.cache_hits,
                   r.verify_seconds));
+  if (r.latency_seconds) {
+    say(args.common, fmt::format("  a run takes {:.4g} ms, --max-latency-ms allows {:.4g}", *r.latency_seconds * 1e3,
+                                 *args.max_latency_ms));
+  }
   if (r.tune_joules && r.measured)
     say(args.common, fmt::format("  tuning took {:.0f} J on the GPU", r.tune_joules->value));
   if (options.target.gpu && args.precision != "fp32") {
@@ -228,6 +249,7 @@ Result<int> run_compile(const CompileArgs& args) {
   }
   nlohmann::ordered_json json = report_json(args, compiled, target);
   if (r.tune_joules) json["tune_joules"] = r.tune_joules->value;
+  if (r.latency_seconds) json["latency_ms"] = *r.latency_seconds * 1e3;
   MJ_TRY(write_json(args.common, json));
   return 0;
 }

@@ -113,8 +113,12 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
        "fp16 or bf16: what lies in memory between layers")
       ->capture_default_str();
   v->add_option("--objective", args->objective,
-                "What tactics on a GPU are chosen by: latency, energy (joules measured), or edp, their product")
+                "What tactics on a GPU are chosen by: latency; throughput, of several runs at once; energy (joules "
+                "measured); or edp, joules times seconds")
       ->capture_default_str();
+  v->add_option("--max-latency-ms", args->max_latency_ms,
+                "With --objective energy: the fewest joules at which a run takes no longer than this")
+      ->check(at_least(0));
   v->add_option("--samples", args->samples, ".npz with inputs to verify on; may be repeated")
       ->allow_extra_args(false)
       ->check(named());
@@ -130,6 +134,8 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
        "Relative L2 allowed against the reference; without it 0.0001, 0.01 for fp16, 0.02 for bf16 (0.03 on GPUs)")
       ->check(at_least(0));
   v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str()->check(at_least(0));
+  v->add_option("--tune-joules", args->tune_joules, "The same in joules of the GPU's board, by its energy counter")
+      ->check(at_least(0));
   v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)")->check(named());
   v->add_flag("--no-verify", args->no_verify, "Skip the comparison; the engine says so and is not run without a flag");
   v->add_flag("--estimate", args->estimate, "Choose without measuring");
@@ -210,7 +216,13 @@ void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--inputs,--loadInputs", args->inputs, ".npz with the inputs; default: random")->check(named());
   v->add_option("--batch", args->batch, "Size of the first axis of every input, where it is free")->check(at_least(1));
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
-  v->add_option("--iterations", args->iterations, "Runs")->capture_default_str()->check(at_least(1));
+  v->add_option("--iterations", args->iterations, "Runs, where steps run on the host")
+      ->capture_default_str()
+      ->check(at_least(1));
+  v->add_flag("--energy", args->energy, "Joules of each step on a GPU, by its energy counter");
+  v->add_option("--energy-seconds", args->energy_seconds, "Of counting, a step")
+      ->capture_default_str()
+      ->check(CLI::Range(0.5, 3600.0));
   v->add_option("--export", args->trace, "Write a trace for chrome://tracing or Perfetto")->check(named());
 }
 

@@ -34,6 +34,7 @@ struct CompileArgs {
   std::vector<std::string> samples;
   std::optional<double> tolerance;  // absent: of the precision
   double tune_seconds = 60;
+  std::optional<double> tune_joules, max_latency_ms;
   bool no_verify = false, estimate = false;
 };
 
@@ -79,6 +80,8 @@ struct ProfileArgs {
   std::string engine, inputs, shapes, trace;
   int64_t batch = 0;
   int iterations = 50;
+  bool energy = false;        // of each step on a GPU
+  double energy_seconds = 2;  // of counting, a step
 };
 
 struct TacticsArgs {

@@ -38,7 +38,8 @@ def test_verbs_are_named():
 @pytest.mark.parametrize("arguments", [
     "compile m.onnx -o m.engine --tolerance -1", "compile m.onnx -o m.engine --tolerance nan",
     "compile m.onnx -o m.engine --tune-seconds -1", "compile m.onnx -o m.engine --precision fp23",
-    "compile m.onnx -o m.engine --objective joules",
+    "compile m.onnx -o m.engine --objective joules", "compile m.onnx -o m.engine --max-latency-ms 1",
+    "compile m.onnx -o m.engine --tune-joules -1", "profile m.engine --energy-seconds 0",
     "run m.engine --random-inputs --repeat 0", "run m.engine --random-inputs --check-equal",
     "run m.engine --random-inputs --carry y=x", "bench m.engine --iterations 0", "bench m.engine --duration nan",
     "bench m.engine --batch 0", "profile m.engine --iterations -5", "compare m.onnx m.engine --tolerance inf",
@@ -62,6 +63,21 @@ def test_energy_is_no_objective_where_joules_are_not_measured(bench, target):
     refused(ENVIRONMENT, "compile", bench.folder / "m.onnx", "-o", bench.folder / "m.engine", "--target", target,
             "--objective", "energy", says="--objective energy: joules are measured on the GPU")
     assert not (bench.folder / "m.engine").exists()
+
+
+def test_joules_of_steps_and_of_tuning_need_a_gpu(bench):
+    engine = bench.compile(model_of(ONE))
+    refused(UNSUPPORTED, "profile", engine, "--energy", says="--energy: joules of single steps are measured on GPUs")
+    refused(ENVIRONMENT, "compile", bench.folder / "model.onnx", "-o", bench.folder / "m.engine", "--tune-joules", 5,
+            says="--tune-joules: joules are measured on the GPU that the engine is for")
+    refused(ENVIRONMENT, "compile", bench.folder / "model.onnx", "-o", bench.folder / "m.engine", "--objective",
+            "throughput", says="--objective throughput: several runs at once are timed on the GPU")
+
+
+def test_loading_says_where_its_time_went(bench):
+    results = mjlib.millijoule_json("bench", bench.compile(model_of(ONE)), "--duration", 0, "--iterations", 1)["results"]
+    load = results["load"]
+    assert 0 < load["file_ms"] <= load["all_ms"] and "modules" not in load
 
 
 def test_sizes_outside_the_profile_are_shown_as_such(bench):
