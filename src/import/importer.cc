@@ -9,7 +9,7 @@
 namespace mj::onnx {
 namespace {
 
-constexpr int64_t kOldestOpset = 7;
+constexpr int64_t kOldestOpset = 1;
 constexpr int64_t kNewestOpset = 28;  // the newest whose changes were read through
 
 bool is_default_domain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }

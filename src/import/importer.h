@@ -40,8 +40,11 @@ class Importer {
   std::string free_name(std::string_view base) const;
   // Imports the branch alone where the condition is known; else an `if` node, captured values being inputs of both.
   void import_if(NodeImport& node);
+  // A graph in an attribute that the node calls, like a function; its results, none after an error of the node.
+  std::vector<ValueId> inline_graph(NodeImport& node, const GraphProto& proto, std::span<const ValueId> inputs);
   void import_loop(NodeImport& node);
   void import_scan(NodeImport& node);
+  void import_scan_8(NodeImport& node);
   void import_sequence_map(NodeImport& node);
 
  private:

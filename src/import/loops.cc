@@ -248,6 +248,47 @@ void Importer::import_scan(NodeImport& node) {
   }
 }
 
+// In opset 8 every input and output has rows of a batch in front, each scanned alone.
+void Importer::import_scan_8(NodeImport& node) {
+  const GraphProto* body = node.subgraph("body");
+  if (node.has(0)) return node.unsupported("sequence_lens, scans of several lengths, are not supported");
+  std::vector<NamedAttribute> attributes;
+  for (const AttributeProto& attribute : node.proto.attributes) {
+    node.ignore(attribute.name);
+    const bool directions = attribute.name == "directions";
+    attributes.emplace_back(directions ? std::string_view("scan_input_directions") : attribute.name, &attribute);
+  }
+  if (node.failed() || node.input_count() < 2) return node.fail("it needs something to scan");
+  LoopParts parts;
+  for (size_t i = 1; i < node.input_count(); ++i) parts.captured.push_back(node.in(i));
+  const size_t given = parts.captured.size(), outputs = body->outputs.size();
+  parts.most =
+      node.emit(mj::op("gather", {{0, "axis", int64_t{0}}}),
+                {node.emit(mj::op("shape"), {parts.captured.back()}), node.constant(Tensor::scalar<int64_t>(0))});
+  if (node.failed()) return;
+  const std::vector<std::string_view> names = captures_of(*frame_, std::span(&body, 1));
+  for (std::string_view name : names) parts.captured.push_back(frame_->values.at(name));
+  parts.body = [&](Region& region, std::span<const ValueId> inputs) -> Result<std::vector<ValueId>> {
+    Graph& graph = region.graph;
+    const std::span<const ValueId> captured = inputs.subspan(1);
+    for (size_t i = 0; i < names.size(); ++i) region.frame.values[names[i]] = captured[given + i];
+    std::vector<ValueId> rows;
+    for (size_t i = 0; i < given; ++i) {
+      rows.push_back(graph.add1(mj::op("gather", {{0, "axis", int64_t{0}}}), {captured[i], inputs[0]}, {node.label()}));
+    }
+    std::vector<std::string> output_names(outputs);
+    for (std::string& name : output_names) name = free_name("scanned");
+    NodeImport row(*this, graph, node.proto, 9, attributes, rows, output_names, node.label());
+    frame_ = &region.frame;
+    import_scan(row);
+    if (row.failed()) return *row.error();
+    std::vector<ValueId> results = row.results();
+    results.insert(results.begin(), true_constant(graph));
+    return results;
+  };
+  finish_loop(node, parts);
+}
+
 void Importer::import_sequence_map(NodeImport& node) {
   const GraphProto* body = node.subgraph("body");
   const ValueId first = node.in(0);

@@ -29,8 +29,8 @@ const Table& table() {
 }  // namespace
 
 const Row* find_row(std::string_view domain, std::string_view op_type, int64_t opset) {
-  if (!domain.empty() && domain != "ai.onnx") return nullptr;
-  const auto rows = table().find(op_type);
+  const bool usual = domain.empty() || domain == "ai.onnx";
+  const auto rows = usual ? table().find(op_type) : table().find(fmt::format("{}.{}", domain, op_type));
   if (rows == table().end()) return nullptr;
   const Row* best = nullptr;
   for (const Row& row : rows->second) {

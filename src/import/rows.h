@@ -19,7 +19,8 @@ struct Row {
   const OpInfo* op = nullptr;       // of a regular one
 };
 
-// The row with the highest `since` up to `opset`; nullptr where there is none. Domain "" is ai.onnx.
+// The row with the highest `since` up to `opset`; nullptr where there is none. Domain "" is ai.onnx; rows of
+// other domains are listed with the domain before the name: "ai.onnx.preview.FlexAttention".
 const Row* find_row(std::string_view domain, std::string_view op_type, int64_t opset);
 
 // The ONNX operators that functions import, by name and `since`.

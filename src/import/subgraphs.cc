@@ -140,6 +140,40 @@ void Importer::inline_branch(NodeImport& node, const GraphProto& branch) {
   if (Result<void> imported = import(); !imported.ok()) node.fail(imported.error());
 }
 
+std::vector<ValueId> Importer::inline_graph(NodeImport& node, const GraphProto& proto,
+                                            std::span<const ValueId> inputs) {
+  Frame& outer = *frame_;
+  Frame frame = inner_frame(outer, *outer.graph);
+  frame.prefix = fmt::format("{}{}/{}/", outer.prefix, node.label(), proto.name);
+  std::vector<std::string_view> captures;
+  free_names(proto, captures);
+  for (std::string_view name : captures) {
+    const auto found = outer.values.find(name);
+    if (found != outer.values.end()) frame.values.insert(*found);
+  }
+  const auto import = [&]() -> Result<std::vector<ValueId>> {
+    if (proto.inputs.size() != inputs.size()) {
+      return model_error("graph '{}' takes {} inputs, here it gets {}", proto.name, proto.inputs.size(), inputs.size());
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      MJ_TRY(define(frame, proto.inputs[i].name, inputs[i], node.label()));
+    }
+    MJ_TRY(add_initializers(frame, proto));
+    MJ_TRY(add_nodes(frame, proto.nodes));
+    std::vector<ValueId> outputs;
+    for (const ValueInfoProto& output : proto.outputs) {
+      MJ_ASSIGN(outputs.emplace_back(), lookup(frame, output.name, "the outputs of a graph"));
+      if (outputs.back() == kPoisoned) return Error{ErrorCode::unsupported, ""};  // the cause is on the list
+    }
+    return outputs;
+  };
+  Result<std::vector<ValueId>> outputs = import();
+  frame_ = &outer;
+  if (outputs.ok()) return std::move(outputs).value();
+  node.fail(outputs.error());
+  return {};
+}
+
 void Importer::import_if(NodeImport& node) {
   const Frame& outer = *frame_;
   const Branching branching = branching_;

@@ -40,7 +40,8 @@ InferResult Col2Im::infer(const InferContext& context) const {
   MJ_TRY(context.rank(2, 1));
   if (!is_float(context.dtype(0)) && !is_integer(context.dtype(0))) return context.fail("input 0 must be numbers");
   const std::optional<int64_t> count = context.shape(1)[0].constant();
-  if (!count || *count < 1 || *count > 8) return context.fail("the number of spatial dims must be known, 1 to 8");
+  if (!count) return one(ValueInfo::of(Type::unranked(context.dtype(0))));
+  if (*count < 1 || *count > 8) return context.fail("the number of spatial dims must be 1 to 8");
   const auto rank = static_cast<size_t>(*count);
   const auto fits = [](const std::vector<int64_t>& list, size_t n, int64_t least) {
     if (!list.empty() && list.size() != n) return false;

@@ -26,6 +26,10 @@ Result<Shape> shape_from_input(const InferContext& context, size_t i, std::strin
 InferResult ConstantOfShape::infer(const InferContext& context) const {
   MJ_TRY(context.inputs_between(1, 1));
   if (value.size() != 1) return context.fail(fmt::format("value must have one element, got {}", to_string(value)));
+  MJ_TRY(context.rank(0, 1));
+  if (!context.concrete() && !context[0].elements() && !context.shape(0)[0].constant()) {
+    return one(ValueInfo::of(Type::unranked(value.dtype())));
+  }
   MJ_ASSIGN(Shape out, shape_from_input(context, 0, "fill"));
   ValueInfo info = ValueInfo::of(Type::tensor(value.dtype(), std::move(out)));
   const Shape& dims = *info.type.shape;

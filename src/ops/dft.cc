@@ -54,7 +54,6 @@ InferResult Dft::infer(const InferContext& context) const {
   const std::optional<int64_t> parts = out.back().constant();
   if (parts && *parts != 1 && *parts != 2)
     return context.fail(fmt::format("numbers have 1 or 2 parts, not {}", *parts));
-  if (!parts) return context.fail(fmt::format("the parts of a number must be known, got {}", out.back()));
   if (!known) {
     for (size_t d = 0; d + 1 < out.size() && (context.has(1) || onesided); ++d) out[d] = context.fresh("length");
     out.back() = onesided && inverse ? 1 : 2;

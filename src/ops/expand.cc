@@ -14,8 +14,9 @@ InferResult Expand::infer(const InferContext& context) const {
   MJ_TRY(context.ranked(0));
   MJ_TRY(context.rank(1, 1));
   if (!context[1].elements()) {
+    if (context.concrete()) return context.fail("input 1 must be integers");
     const std::optional<int64_t> length = context.shape(1)[0].constant();
-    if (!length || context.concrete()) return context.fail("the length of input 1 must be known");
+    if (!length) return one(ValueInfo::of(Type::unranked(context.dtype(0))));
     Shape out;
     for (int64_t d = 0; d < std::max(*length, context[0].type.rank()); ++d) out.push_back(context.fresh("expand"));
     return one(context.dtype(0), std::move(out));

@@ -28,7 +28,7 @@ InferResult GatherNd::infer(const InferContext& context) const {
   const Shape& data = context.shape(0);
   const Shape& indices = context.shape(1);
   const std::optional<int64_t> depth = indices.back().constant();
-  if (!depth) return context.fail("the last dimension of indices must be known");
+  if (!depth) return one(ValueInfo::of(Type::unranked(context.dtype(0))));
   const auto rank = static_cast<int64_t>(data.size());
   if (batch_dims < 0 || batch_dims >= static_cast<int64_t>(indices.size()) || *depth < 1 ||
       batch_dims + *depth > rank) {

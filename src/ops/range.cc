@@ -25,7 +25,7 @@ InferResult RangeOf::infer(const InferContext& context) const {
   for (size_t i = 0; i < 3; ++i) {
     MJ_TRY(context.rank_at_least(i, 0));
     MJ_TRY(context.same_dtype(0, i));
-    if (equal(element_count(context.shape(i)), 1) != Tri::yes) {
+    if (equal(element_count(context.shape(i)), 1) == Tri::no) {
       return context.fail(fmt::format("input {} must be a scalar, got {}", i, to_string(context[i].type)));
     }
   }

@@ -32,8 +32,9 @@ InferResult Reshape::infer(const InferContext& context) const {
   const std::optional<std::vector<Dim>> wanted = context[1].elements();
   Shape out;
   if (!wanted) {
+    if (context.concrete()) return context.fail("input 1 must be integers");
     const std::optional<int64_t> rank = context.shape(1)[0].constant();
-    if (!rank || context.concrete()) return context.fail("the length of input 1 must be known");
+    if (!rank) return one(ValueInfo::of(Type::unranked(context.dtype(0))));
     for (int64_t d = 0; d < *rank; ++d) out.push_back(context.fresh("reshape"));
     return one(context.dtype(0), std::move(out));
   }

@@ -30,7 +30,11 @@ InferResult ScatterNd::infer(const InferContext& context) const {
   const Shape& data = context.shape(0);
   const Shape& indices = context.shape(1);
   const std::optional<int64_t> depth = indices.back().constant();
-  if (!depth || *depth < 1 || *depth > context[0].type.rank()) {
+  if (!depth) {  // checked when it runs
+    MJ_TRY(context.ranked(2));
+    return one(context.dtype(0), data);
+  }
+  if (*depth < 1 || *depth > context[0].type.rank()) {
     return context.fail(
         fmt::format("rows of indices {} do not fit data {}", to_string(context[1].type), to_string(context[0].type)));
   }

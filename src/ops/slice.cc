@@ -111,7 +111,8 @@ InferResult Slice::infer(const InferContext& context) const {
   MJ_TRY(context.rank(1, 1));
   MJ_TRY(context.rank(2, 1));
   const auto computed = [&](size_t i) { return context.has(i) && !context[i].known_elements(); };
-  if (!context.concrete() && (computed(3) || computed(4))) {  // any dim may be cut, in any way
+  const bool uncounted = !context.has(3) && !context.shape(1)[0].constant();
+  if (!context.concrete() && (computed(3) || computed(4) || uncounted)) {  // any dim may be cut, in any way
     Shape any;
     for (int64_t d = 0; d < context[0].type.rank(); ++d) any.push_back(context.fresh("slice"));
     return one(context.dtype(0), std::move(any));

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "import/ops/irregular.h"
+#include "import/rows.h"
 
 namespace mj::onnx {
 namespace {
@@ -34,6 +35,36 @@ std::optional<float> known_bound(NodeImport& node, size_t input, float otherwise
 }
 
 }  // namespace
+
+// Before opset 7 the second input is broadcast where an attribute says so, along the axes from `axis` on.
+void import_broadcast_6(NodeImport& node) {
+  node.inputs_between(2, 2);
+  const Row* row = find_row("", node.proto.op_type, 7);
+  const ValueId a = node.in(0);
+  ValueId b = node.in(1);
+  if (node.flag("broadcast", false) && node.has_attribute("axis")) {
+    const int64_t rank = node.rank(a), inner = node.rank(b);
+    const int64_t axis = node.axis(node.integer("axis", 0), rank);
+    if (axis + inner > rank)
+      return node.fail("{} has no {} dims from axis {} on", to_string(node.type(a)), inner, axis);
+    std::vector<int64_t> behind;
+    for (int64_t d = inner; axis + d < rank; ++d) behind.push_back(d);
+    if (!behind.empty()) b = node.emit(op("unsqueeze", {{0, "axes", behind}}), {b});
+  }
+  if (row->import == nullptr) return node.finish(op(row->op->name), {a, b});
+  node.finish(op("pow"), {a, b});
+}
+
+// Before opset 7 a slope of one dim is one for each channel.
+void import_prelu_6(NodeImport& node) {
+  node.inputs_between(2, 2);
+  const int64_t rank = node.rank(node.in(0));
+  ValueId slope = node.in(1);
+  std::vector<int64_t> behind;
+  for (int64_t d = 1; d + 1 < rank; ++d) behind.push_back(d);
+  if (node.rank(slope) == 1 && !behind.empty()) slope = node.emit(op("unsqueeze", {{0, "axes", behind}}), {slope});
+  node.finish(op("prelu"), {node.in(0), slope});
+}
 
 void import_max(NodeImport& node) { finish_chain(node, "max"); }
 void import_min(NodeImport& node) { finish_chain(node, "min"); }

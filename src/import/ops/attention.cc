@@ -19,15 +19,16 @@ void import_attention(NodeImport& node) {
   int64_t heads = node.integer("q_num_heads", 0), kv_heads = node.integer("kv_num_heads", 0);
   const Shape &q_shape = *node.type(q).shape, &k_shape = *node.type(k).shape;
   if (split) {
-    if (!q_shape[1].constant() || !k_shape[1].constant()) return node.unsupported("the number of heads must be known");
-    heads = *q_shape[1].constant();
-    kv_heads = *k_shape[1].constant();
+    heads = q_shape[1].constant().value_or(0);
+    kv_heads = k_shape[1].constant().value_or(0);
+  } else if (heads < 1 || kv_heads < 1) {
+    return node.fail("q_num_heads and kv_num_heads must be given and positive, got {} and {}", heads, kv_heads);
   }
   const bool causal = node.flag("is_causal", false);
   const size_t rows = split ? 2 : 1;
   // With fewer queries than keys ONNX lines them up at the first key, we at the last.
   const bool lined_up = !causal || equal(q_shape[rows], k_shape[rows]) == Tri::yes;
-  bool plain = lined_up && node.input_count() <= 4 && node.number("softcap", 0) == 0 &&
+  bool plain = heads > 0 && kv_heads > 0 && lined_up && node.input_count() <= 4 && node.number("softcap", 0) == 0 &&
                node.integer("left_window_size", -1) == -1 && node.integer("right_window_size", -1) == -1;
   for (size_t i = 1; i < 4; ++i) plain = plain && !node.wants(i);
   if (node.has(3)) {  // it may be shorter than the keys

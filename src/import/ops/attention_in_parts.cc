@@ -10,6 +10,8 @@
 #include <cmath>
 #include <limits>
 
+#include "import/importer.h"
+
 namespace mj::onnx {
 namespace {
 
@@ -30,11 +32,12 @@ class Parts {
     node_.output(1, k);
     node_.output(2, v);
     queries_ = size(q, 2);
+    if (!counted()) all_heads_ = size(q, 1);
     keys_ = size(k, 2);
     const ValueId bias = this->bias(cached);
     const float cap = node_.number("softcap", 0), scale = node_.number("scale", 0);
     const int64_t mode = node_.integer("qk_matmul_output_mode", 0);
-    if (cap == 0 && !node_.wants(3)) {
+    if (cap == 0 && !node_.wants(3) && counted()) {
       std::vector<ValueId> inputs{q, k, v};
       if (bias != kAbsent) inputs.push_back(bias);
       return finish(node_.emit(op("attention", {{0, "heads", heads_},
@@ -63,7 +66,33 @@ class Parts {
     finish(emit("matmul", {}, {weights, repeated(v)}));
   }
 
+  // FlexAttention: graphs of the user's change the scores and the weights.
+  void run_flexible() {
+    const ValueId q = node_.in(0), k = node_.in(1), v = node_.in(2);
+    if (!counted()) all_heads_ = size(q, 1);
+    const bool half = dtype_ == DType::f16 || dtype_ == DType::bf16;
+    const DType wide = node_.dtype("softmax_precision", half ? DType::f32 : dtype_);
+    const Op widen = op("cast", {{0, "to", wide}}), narrow = op("cast", {{0, "to", node_.dtype(v)}});
+    const float scale = node_.number("scale", 0);
+    const ValueId keys = transposed(scaled(repeated(k), q, scale), {0, 1, 3, 2});
+    ValueId scores = node_.emit(widen, {emit("matmul", {}, {scaled(q, q, scale), keys})});
+    scores = changed("score_mod", scores);
+    const ValueId weights = changed("prob_mod", emit("softmax", {{0, "axis", int64_t{-1}}}, {scores}));
+    node_.output(0, node_.emit(narrow, {emit("matmul", {}, {weights, node_.emit(widen, {repeated(v)})})}));
+  }
+
  private:
+  // By the graph in this attribute, if it is there.
+  ValueId changed(std::string_view attribute, ValueId x) {
+    if (!node_.has_attribute(attribute)) return x;
+    const GraphProto* graph = node_.subgraph(attribute);
+    if (node_.failed()) return kAbsent;
+    const std::vector<ValueId> results = node_.importer.inline_graph(node_, *graph, std::span(&x, 1));
+    if (results.size() == 1) return results[0];
+    node_.fail("'{}' must have one output", attribute);
+    return kAbsent;
+  }
+
   ValueId emit(std::string_view name, std::initializer_list<NamedField> fields, std::vector<ValueId> inputs) {
     return node_.failed() ? kAbsent : node_.emit(op(name, fields), std::move(inputs));
   }
@@ -86,13 +115,20 @@ class Parts {
     node_.output(0, y);
   }
 
+  // Are the numbers of heads known before running?
+  bool counted() const { return heads_ > 0 && kv_heads_ > 0; }
+  ValueId row(ValueId number) { return emit("unsqueeze", {{0, "axes", std::vector<int64_t>{0}}}, {number}); }
+  ValueId joined(std::vector<ValueId> rows) { return emit("concat", {{0, "axis", int64_t{0}}}, std::move(rows)); }
+
   // Each head of keys or values for all the heads of queries that share it.
   ValueId repeated(ValueId x) {
-    if (heads_ == kv_heads_) return x;
+    if (counted() && heads_ == kv_heads_) return x;
     const ValueId each = emit("unsqueeze", {{0, "axes", std::vector<int64_t>{2}}}, {x});
-    const ValueId all = emit("tile", {}, {each, numbers({1, 1, heads_ / kv_heads_, 1, 1})});
+    const ValueId heads = counted() ? numbers({heads_}) : row(all_heads_);
+    const ValueId share = counted() ? numbers({heads_ / kv_heads_}) : row(emit("div", {}, {all_heads_, size(x, 1)}));
+    const ValueId all = emit("tile", {}, {each, joined({numbers({1, 1}), share, numbers({1, 1})})});
     const ValueId rest = emit("shape", {{0, "start", int64_t{2}}}, {x});
-    return emit("reshape", {}, {all, emit("concat", {{0, "axis", int64_t{0}}}, {numbers({0, heads_}), rest})});
+    return emit("reshape", {}, {all, joined({numbers({0}), heads, rest})});
   }
 
   // By the root of the scale, which is 1 / sqrt(the queries' head size) unless given.
@@ -160,15 +196,31 @@ class Parts {
   const int64_t heads_, kv_heads_;
   const DType dtype_;
   ValueId queries_ = kAbsent, keys_ = kAbsent;  // how many there are
+  ValueId all_heads_ = kAbsent;                 // of queries, where only running can tell
 };
 
 }  // namespace
 
 void import_attention_in_parts(NodeImport& node, bool split, int64_t heads, int64_t kv_heads) {
-  if (heads < 1 || kv_heads < 1 || heads % kv_heads != 0) {
+  if (heads < 0 || kv_heads < 0 || (heads > 0 && kv_heads > 0 && heads % kv_heads != 0)) {
     return node.fail("{} heads of queries cannot share {} of keys", heads, kv_heads);
   }
   Parts(node, split, heads, kv_heads).run();
+}
+
+void import_flex_attention(NodeImport& node) {
+  node.inputs_between(3, 3);
+  for (size_t i = 0; i < 3; ++i) {
+    const ValueId x = node.in(i);
+    if (!node.failed() && node.rank(x) != 4) node.fail("its inputs must have 4 dims, got {}", to_string(node.type(x)));
+  }
+  if (node.failed()) return;
+  const auto heads = [&](size_t i) { return (*node.type(node.in(i)).shape)[1].constant().value_or(0); };
+  const int64_t queries = heads(0), keys = heads(1);
+  if (queries > 0 && keys > 0 && queries % keys != 0) {
+    return node.fail("{} heads of queries cannot share {} of keys", queries, keys);
+  }
+  Parts(node, true, queries, keys).run_flexible();
 }
 
 }  // namespace mj::onnx

@@ -6,7 +6,8 @@
 
 namespace mj::onnx {
 
-// `split`: inputs are [B,heads,S,D] and not [B,S,heads*D]. Sets the node's outputs.
+// `split`: inputs are [B,heads,S,D] and not [B,S,heads*D]; then heads may be 0, only running can tell. Sets the node's
+// outputs.
 void import_attention_in_parts(NodeImport& node, bool split, int64_t heads, int64_t kv_heads);
 
 }  // namespace mj::onnx

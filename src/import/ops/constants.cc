@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constant, Cast, CastLike, and what is nothing at inference: Identity, Dropout.
 #include "import/ops/irregular.h"
+#include "import/ops/random.h"
 
 namespace mj::onnx {
 
@@ -65,20 +66,45 @@ void import_identity(NodeImport& node) {
   node.output(0, node.in(0));
 }
 
-// Its training mode is an attribute before opset 7, never here, and an input from opset 12. Else it keeps everything.
-void import_dropout(NodeImport& node) {
-  node.inputs_between(1, 3);
-  node.ignore("ratio");
-  node.ignore("seed");
-  if (node.has(2)) {
-    const std::vector<int64_t> training = node.known_integers(2, "training_mode");
-    if (training.empty() || training[0] != 0) node.unsupported("it is in training mode");
-  }
+namespace {
+
+void keep_all(NodeImport& node) {
   const ValueId x = node.in(0);
   node.output(0, x);
   if (!node.wants(1)) return;
   const ValueId kept = node.constant(Tensor::scalar(true));
   node.output(1, node.emit(op("expand"), {kept, node.emit(op("shape"), {x})}));
+}
+
+}  // namespace
+
+// Its training mode is an attribute before opset 7, never there from then on, and an input from opset 12.
+void import_dropout_6(NodeImport& node) {
+  node.inputs_between(1, 1);
+  node.ignore("ratio");
+  if (!node.flag("is_test", false)) return node.unsupported("it is in training mode");
+  keep_all(node);
+}
+
+// In training mode y = x / (1 - ratio) where a number drawn from [0, 1) is at least the ratio, else 0.
+void import_dropout(NodeImport& node) {
+  node.inputs_between(1, 3);
+  node.ignore("ratio");
+  const int64_t seed = drawn_seed(node);
+  const Tensor known = node.constant(2);
+  if (!node.has(2) || (known.present() && known.size() == 1 && known.to_i64()[0] == 0)) return keep_all(node);
+  const ValueId x = node.in(0), training = node.in(2);
+  const DType dtype = node.dtype(x);
+  const Op to_x = op("cast", {{0, "to", dtype}});
+  const ValueId ratio = node.has(1) ? node.emit(to_x, {node.in(1)}) : node.scalar(0.5, dtype);
+  const ValueId one = node.scalar(1, dtype);
+  const ValueId drawn =
+      node.emit(op("random", {{0, "dtype", dtype}, {0, "seed", seed}}), {node.emit(op("shape"), {x})});
+  const ValueId off = node.emit(op("not"), {training});
+  const ValueId kept = node.emit(op("or"), {off, node.emit(op("greater_equal"), {drawn, ratio})});
+  const ValueId rest = node.emit(op("where"), {training, node.emit(op("sub"), {one, ratio}), one});
+  node.output(0, node.emit(op("where"), {kept, node.emit(op("div"), {x, rest}), node.scalar(0, dtype)}));
+  if (node.wants(1)) node.output(1, kept);
 }
 
 }  // namespace mj::onnx

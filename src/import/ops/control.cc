@@ -8,6 +8,7 @@ namespace mj::onnx {
 void import_if(NodeImport& node) { node.importer.import_if(node); }
 
 void import_loop(NodeImport& node) { node.importer.import_loop(node); }
+void import_scan_8(NodeImport& node) { node.importer.import_scan_8(node); }
 void import_scan(NodeImport& node) { node.importer.import_scan(node); }
 void import_sequence_map(NodeImport& node) { node.importer.import_sequence_map(node); }
 

@@ -44,6 +44,12 @@ void import_batch_normalization(NodeImport& node) {
   node.finish(node.op("batch_norm"), node.inputs());
 }
 
+// Before opset 7 an attribute says whether the statistics are to be used.
+void import_batch_normalization_6(NodeImport& node) {
+  if (!node.flag("is_test", false)) return node.unsupported("it is in training mode");
+  import_batch_normalization(node);
+}
+
 void import_layer_normalization(NodeImport& node) {
   node.inputs_between(2, 3);
   check_stash_type(node);

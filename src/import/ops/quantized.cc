@@ -13,16 +13,22 @@ ValueId centered(NodeImport& node, size_t x, ValueId zero_point) {
   return node.emit(op("sub"), {wide, node.emit(to_i32, {zero_point})});
 }
 
-ValueId dequantized(NodeImport& node, size_t x, int64_t axis) {
-  return node.emit(op("dequantize_linear", {{0, "axis", axis}}), {node.in(x), node.in(x + 1), node.in(x + 2)});
+// The input, which must be one number; where only running can tell, it is made one then.
+ValueId one_number(NodeImport& node, size_t input) {
+  if (!node.has(input)) return kAbsent;
+  const ValueId given = node.in(input);
+  const Type& type = node.type(given);
+  const Tri single = type.ranked() ? equal(element_count(*type.shape), 1) : Tri::unknown;
+  if (single == Tri::yes) return given;
+  if (single == Tri::no) {
+    node.unsupported("input {} must be one number, got {}", input, to_string(type));
+    return kAbsent;
+  }
+  return node.emit(op("reshape"), {given, node.integers_constant({})});
 }
 
-void require_one_number(NodeImport& node, size_t input) {
-  if (!node.has(input)) return;
-  const Type& type = node.type(node.in(input));
-  if (type.ranked() && element_count(*type.shape) != Dim(1)) {
-    node.unsupported("input {} must be one number, got {}", input, to_string(type));
-  }
+ValueId dequantized(NodeImport& node, ValueId x, ValueId scale, ValueId zero, int64_t axis) {
+  return node.emit(op("dequantize_linear", {{0, "axis", axis}}), {x, scale, zero});
 }
 
 // A zero point of one element may have any rank; ours has that of the scale.
@@ -65,14 +71,15 @@ void import_dynamic_quantize_linear(NodeImport& node) {
 
 void import_matmul_integer(NodeImport& node) {
   node.inputs_between(2, 4);
-  require_one_number(node, 2);  // one for each row would have to be a column
-  node.finish(op("matmul"), {centered(node, 0, node.optional(2)), centered(node, 1, node.optional(3))});
+  // One for each row would have to be a column.
+  const ValueId zero = one_number(node, 2);
+  node.finish(op("matmul"), {centered(node, 0, zero), centered(node, 1, node.optional(3))});
 }
 
 void import_conv_integer(NodeImport& node) {
   node.inputs_between(2, 4);
   node.ignore("kernel_shape");
-  require_one_number(node, 2);
+  const ValueId zero_of_x = one_number(node, 2);
   // One zero point for each output channel stands along the first axis of the weights.
   const int64_t rank = node.type(node.in(1)).rank();
   const bool many = node.has(3) && node.type(node.in(3)).rank() == 1 && rank > 1;
@@ -81,31 +88,30 @@ void import_conv_integer(NodeImport& node) {
   const ValueId zero = !node.has(3) ? kAbsent
                        : many       ? node.emit(op("unsqueeze", {{0, "axes", others}}), {node.in(3)})
                                     : node.in(3);
-  node.finish(node.op("conv"), {centered(node, 0, node.optional(2)), centered(node, 1, zero)});
+  node.finish(node.op("conv"), {centered(node, 0, zero_of_x), centered(node, 1, zero)});
 }
 
 // Inputs a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.
 void import_qlinear_matmul(NodeImport& node) {
   node.inputs_between(8, 8);
-  require_one_number(node, 1);
-  require_one_number(node, 6);
-  const ValueId product = node.emit(op("matmul"), {dequantized(node, 0, -1), dequantized(node, 3, -1)});
-  node.finish(op("quantize_linear"), {product, node.in(6), node.in(7)});
+  const ValueId a = dequantized(node, node.in(0), one_number(node, 1), one_number(node, 2), -1);
+  const ValueId b = dequantized(node, node.in(3), node.in(4), node.in(5), -1);
+  node.finish(op("quantize_linear"), {node.emit(op("matmul"), {a, b}), one_number(node, 6), one_number(node, 7)});
 }
 
 // Inputs x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, bias in units of x_scale * w_scale.
 void import_qlinear_conv(NodeImport& node) {
   node.inputs_between(8, 9);
   node.ignore("kernel_shape");
-  require_one_number(node, 1);
-  require_one_number(node, 6);
-  std::vector<ValueId> inputs{dequantized(node, 0, 1), dequantized(node, 3, 0)};
+  const ValueId scale_of_x = one_number(node, 1);
+  std::vector<ValueId> inputs{dequantized(node, node.in(0), scale_of_x, one_number(node, 2), 1),
+                              dequantized(node, node.in(3), node.in(4), node.in(5), 0)};
   if (node.has(8)) {
-    const ValueId scale = node.emit(op("mul"), {node.in(1), node.in(4)});
+    const ValueId scale = node.emit(op("mul"), {scale_of_x, node.in(4)});
     const ValueId bias = node.emit(op("cast", {{0, "to", node.dtype(scale)}}), {node.in(8)});
     inputs.push_back(node.emit(op("mul"), {bias, scale}));
   }
-  node.finish(op("quantize_linear"), {node.emit(node.op("conv"), inputs), node.in(6), node.in(7)});
+  node.finish(op("quantize_linear"), {node.emit(node.op("conv"), inputs), one_number(node, 6), one_number(node, 7)});
 }
 
 }  // namespace mj::onnx

@@ -75,6 +75,7 @@ void import_affine_grid(NodeImport& node) {
   const bool corners = node.flag("align_corners", false);
   const int64_t length = node.rank(size) == 1 ? (*node.type(size).shape)[0].constant().value_or(0) : 0;
   if (node.failed()) return;
+  if (length == 0) return node.unsupported("size must be 4 or 5 numbers, and how many only running can tell");
   if (length != 4 && length != 5) return node.fail("size must be 4 or 5 numbers, got {}", to_string(node.type(size)));
   const DType dtype = node.dtype(theta);
   const auto number = [&](int64_t value) { return node.constant(Tensor::scalar(value)); };

@@ -117,6 +117,12 @@ void import_compress(NodeImport& node) {
   node.finish(node.op("compress", {{0, "flat", flat}}), node.inputs());
 }
 
+void import_string_normalizer(NodeImport& node) {
+  node.inputs_between(1, 1);
+  node.ignore("locale");  // cases are those of Unicode
+  node.finish(node.op("string_normalizer"), {node.in(0)});
+}
+
 void import_string_split(NodeImport& node) {
   node.inputs_between(1, 1);
   node.finish(node.op("string_split"), {node.in(0)}, 2);
@@ -137,13 +143,13 @@ void import_space_to_depth(NodeImport& node) {
   if (mode != "CRD") return node.fail("mode must be DCR or CRD, got '{}'", mode);
   const ValueId x = node.in(0);
   if (node.rank(x) != 4) return node.fail("its input must have 4 dims, got {}", to_string(node.type(x)));
-  const std::optional<int64_t> channels = (*node.type(x).shape)[1].constant();
-  if (!channels) return node.unsupported("the number of channels must be known");
   const ValueId out = node.emit(blocks, {x});
-  const int64_t split[] = {0, -1, *channels};
+  const int64_t split[] = {0, -1};
+  const ValueId channels = node.emit(op("shape", {{0, "start", int64_t{1}}, {0, "end", int64_t{2}}}), {x});
   const ValueId shape = node.emit(op("shape"), {out});
   const ValueId flat = node.emit(op("shape", {{0, "start", int64_t{2}}}), {out});
-  const ValueId rows = node.emit(op("concat", {{0, "axis", int64_t{0}}}), {node.integers_constant(split), flat});
+  const ValueId rows =
+      node.emit(op("concat", {{0, "axis", int64_t{0}}}), {node.integers_constant(split), channels, flat});
   const std::vector<int64_t> perm{0, 2, 1, 3, 4};
   const ValueId parts = node.emit(op("reshape"), {out, rows});
   node.finish(op("reshape"), {node.emit(op("transpose", {{0, "perm", perm}}), {parts}), shape});

@@ -45,4 +45,36 @@ void import_dft(NodeImport& node) {
   node.finish(node.op("dft"), node.inputs());
 }
 
+// The spectrum of each frame of a signal [B,L,1 or 2]: frames [B,n,length,1 or 2] that start every frame_step elements,
+// n = 1 + (L - length) / frame_step, times a window.
+void import_stft(NodeImport& node) {
+  node.inputs_between(2, 4);
+  const ValueId signal = node.in(0);
+  const bool onesided = node.flag("onesided", true);
+  if (node.rank(signal) != 3) return node.fail("the signal must have 3 dims, got {}", to_string(node.type(signal)));
+  const auto one = [&](int64_t value) { return node.constant(Tensor::scalar(value)); };
+  const auto whole = [&](ValueId x) { return node.emit(op("cast", {{0, "to", DType::i64}}), {x}); };
+  const auto size = [&](ValueId x, int64_t axis) {
+    return node.emit(op("gather", {{0, "axis", int64_t{0}}}), {node.emit(op("shape"), {x}), one(axis)});
+  };
+  // One number, which may come as a tensor of one dim.
+  const auto single = [&](size_t i) {
+    return node.emit(op("reshape"), {whole(node.in(i)), node.integers_constant({})});
+  };
+  const ValueId step = single(1);
+  if (!node.has(2) && !node.has(3)) return node.fail("a window or a frame_length must be given");
+  const ValueId length = node.has(3) ? single(3) : size(node.in(2), 0);
+  const ValueId room = node.emit(op("sub"), {size(signal, 1), length});
+  const ValueId frames = node.emit(op("add"), {node.emit(op("div"), {room, step}), one(1)});
+  const ValueId places = node.emit(op("range"), {one(0), frames, one(1)});
+  const ValueId starts = node.emit(op("mul"), {places, step});
+  const ValueId column = node.emit(op("unsqueeze", {{0, "axes", std::vector<int64_t>{1}}}), {starts});
+  const ValueId taken = node.emit(op("add"), {column, node.emit(op("range"), {one(0), length, one(1)})});
+  ValueId cut = node.emit(op("gather", {{0, "axis", int64_t{1}}}), {signal, taken});
+  if (node.has(2)) {
+    cut = node.emit(op("mul"), {cut, node.emit(op("unsqueeze", {{0, "axes", std::vector<int64_t>{1}}}), {node.in(2)})});
+  }
+  node.finish(op("dft", {{0, "axis", int64_t{-2}}, {0, "onesided", onesided}}), {cut});
+}
+
 }  // namespace mj::onnx
