@@ -8,6 +8,18 @@
 #include "ops/constant.h"
 
 namespace mj {
+namespace {
+
+// The largest rank among the node's other inputs.
+int64_t rank_beside(const Graph& graph, const Node& node, ValueId input) {
+  int64_t rank = 0;
+  for (ValueId other : node.inputs) {
+    if (other != input && other != kAbsent) rank = std::max(rank, graph.type(other).rank());
+  }
+  return rank;
+}
+
+}  // namespace
 
 int BodyBuilder::add(Op op, std::vector<int> args, DType dtype) {
   pending_.push_back({std::move(op), std::move(args), dtype});
@@ -27,13 +39,14 @@ int BodyBuilder::anchor(DType dtype) {
   return 0;
 }
 
-int BodyBuilder::use(const Graph& graph, ValueId id) {
+int BodyBuilder::use(const Graph& graph, ValueId id, int64_t rank) {
   for (const auto& [known, value] : defined_) {
     if (known == id) return value;
   }
   const Value& value = graph.value(id);
   int number = 0;
-  if (value.is_constant() && value.info.constant.size() == 1 && value.info.constant.dtype() == DType::f32) {
+  const bool one = value.is_constant() && value.info.constant.size() == 1 && value.type().rank() <= rank;
+  if (one && value.info.constant.dtype() == DType::f32) {
     number = add(Constant{value.info.constant.reshaped({})}, {}, value.type().dtype);
   } else {
     number = static_cast<int>(dtypes_.size());
@@ -49,12 +62,12 @@ void BodyBuilder::define(ValueId id, int body_value) { defined_.emplace_back(id,
 void BodyBuilder::append(const Graph& graph, const Node& node) {
   if (node.op) {
     std::vector<int> args;
-    for (ValueId input : node.inputs) args.push_back(use(graph, input));
+    for (ValueId input : node.inputs) args.push_back(use(graph, input, rank_beside(graph, node, input)));
     define(node.outputs[0], add(node.op, std::move(args), graph.type(node.outputs[0]).dtype));
     return;
   }
   std::vector<int> values;  // of the inner body
-  for (ValueId input : node.inputs) values.push_back(use(graph, input));
+  for (ValueId input : node.inputs) values.push_back(use(graph, input, rank_beside(graph, node, input)));
   for (const BodyInstruction& instruction : node.epilogue.instructions) {
     std::vector<int> args;
     for (int arg : instruction.args) args.push_back(values[static_cast<size_t>(arg)]);

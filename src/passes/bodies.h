@@ -17,8 +17,9 @@ inline constexpr size_t kLongestBody = 128;
 // A body under construction, with the graph's values that are its parameters.
 class BodyBuilder {
  public:
-  // The body value for a value of the graph: a parameter, new or seen before; scalar constants become instructions.
-  int use(const Graph& graph, ValueId id);
+  // The body value for a value of the graph: a parameter, new or seen before; constants of one element become
+  // instructions, unless they have more dims than `rank`, that of what they are combined with: then the result has them.
+  int use(const Graph& graph, ValueId id, int64_t rank);
   // A parameter that is no value of the graph (an anchor's result). Call before any use().
   int anchor(DType dtype);
   // Says that `id` is computed in the body.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// f(x), f(x)  =>  f(x) once      for the same operator, fields and inputs; equal constants are one constant
+// f(x), f(x)  =>  f(x) once      for the same operator, fields and inputs, and results of the same type; equal
+// constants are one constant
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -63,11 +64,17 @@ Pass common_subexpressions() {
               if (!comparable(node)) continue;
               const auto [place, is_new] = first.emplace(key(node), id);
               if (is_new) continue;
+              const std::vector<ValueId>& kept = graph.node(place->second).outputs;
+              // Sizes that only running can tell have a symbol each, which other types name: they stay two.
+              if (!std::equal(kept.begin(), kept.end(), node.outputs.begin(), node.outputs.end(),
+                              [&](ValueId a, ValueId b) { return graph.type(a) == graph.type(b); })) {
+                continue;
+              }
               for (size_t i = 0; i < node.outputs.size(); ++i) {
                 // Two outputs of the graph keep their two names.
                 if (graph.is_output(node.outputs[i])) continue;
                 changed |= !graph.value(node.outputs[i]).users.empty();
-                graph.replace_uses(node.outputs[i], graph.node(place->second).outputs[i]);
+                graph.replace_uses(node.outputs[i], kept[i]);
               }
             }
             return changed;
