@@ -18,7 +18,8 @@ inline constexpr size_t kLongestBody = 128;
 class BodyBuilder {
  public:
   // The body value for a value of the graph: a parameter, new or seen before; constants of one element become
-  // instructions, unless they have more dims than `rank`, that of what they are combined with: then the result has them.
+  // instructions, unless they have more dims than `rank`, that of what they are combined with: then the result has
+  // them.
   int use(const Graph& graph, ValueId id, int64_t rank);
   // A parameter that is no value of the graph (an anchor's result). Call before any use().
   int anchor(DType dtype);

@@ -274,7 +274,18 @@ Result<void> Tuner::measure_on_gpu(const Problem& problem, std::span<const Optio
 
   std::vector<Option> entered;
   for (const size_t i : entries) entered.push_back(options[i]);
-  MJ_ASSIGN(std::vector<DeviceCode> code, device_code(problem, entered));
+  std::vector<Result<DeviceCode>> code = device_code(problem, entered);
+  // What this compiler refuses is out, unless it refuses all.
+  const auto taken = std::find_if(code.begin(), code.end(), [](const Result<DeviceCode>& one) { return one.ok(); });
+  if (taken == code.end()) return code[0].error();
+  for (size_t i = code.size(); i-- > 0;) {
+    if (code[i].ok()) continue;
+    log_warning("left out: {}", code[i].error().message);
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    code.erase(code.begin() + at);
+    entered.erase(entered.begin() + at);
+    entries.erase(entries.begin() + at);
+  }
   std::vector<Result<Packed>> packed(entered.size(), Packed{});
   pool_.run(static_cast<int64_t>(entered.size()), [&](int64_t task, int) {
     const auto i = static_cast<size_t>(task);
@@ -285,7 +296,7 @@ Result<void> Tuner::measure_on_gpu(const Problem& problem, std::span<const Optio
     if (!packed[i].ok()) return packed[i].error();
     const std::string& config = entered[i].config;
     MJ_TRY(contest->add(fmt::format("{}{}{}", entered[i].row->name, config.empty() ? "" : " ", config),
-                        std::move(code[i]), *packed[i]));
+                        std::move(*code[i]), *packed[i]));
   }
   measured_ += static_cast<int>(entered.size());
   MJ_ASSIGN(const std::vector<double> seconds, contest->run());
@@ -326,7 +337,7 @@ Result<std::vector<std::byte>> Tuner::compile(const std::string& source, const s
   return options_.compile_code ? options_.compile_code(whole, sm, name) : compile_cuda(whole, CudaArch::of(sm), name);
 }
 
-Result<std::vector<DeviceCode>> Tuner::device_code(const Problem& problem, std::span<const Option> options) {
+std::vector<Result<DeviceCode>> Tuner::device_code(const Problem& problem, std::span<const Option> options) {
   struct Job {
     const std::string *source, *name;
     std::string place;
@@ -347,19 +358,23 @@ Result<std::vector<DeviceCode>> Tuner::device_code(const Problem& problem, std::
     Job& job = jobs[static_cast<size_t>(task)];
     job.code = compile(*job.source, *job.name);
   });
-  std::optional<Error> failed;
+  std::map<std::string, Error> failed;  // by source
   for (const Job& job : jobs) {
     if (job.code.ok()) {
       code_[*job.source] = code_tensor(*job.code);
     } else {
       code_.erase(*job.source);
-      if (!failed) failed = job.code.error().in(job.place);
+      failed.emplace(*job.source, job.code.error().in(job.place));
     }
   }
-  if (failed) return *failed;
-  std::vector<DeviceCode> code;
-  for (Generated& g : all) {
-    code.push_back({code_.at(g.source), std::move(g.launches), g.workspace_bytes, std::move(g.in_place)});
+  std::vector<Result<DeviceCode>> code(all.size(), DeviceCode{});
+  for (size_t i = 0; i < all.size(); ++i) {
+    Generated& g = all[i];
+    if (const auto error = failed.find(g.source); error != failed.end()) {
+      code[i] = error->second;
+    } else {
+      *code[i] = {code_.at(g.source), std::move(g.launches), g.workspace_bytes, std::move(g.in_place)};
+    }
   }
   return code;
 }
@@ -466,8 +481,7 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
   chosen.products = row->products;
   if (row->generate) {
     const Option option{row, chosen.choice.config};
-    MJ_ASSIGN(std::vector<DeviceCode> code, device_code(problem, {&option, 1}));
-    chosen.device = std::move(code[0]);
+    MJ_ASSIGN(chosen.device, std::move(device_code(problem, {&option, 1})[0]));
   }
   if (!row->alternative.empty()) chosen.alternative = alternative_of(*row, problem, chosen.packed);
   seconds_ += seconds_since(start);

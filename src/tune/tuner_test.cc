@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -272,6 +273,24 @@ TEST_F(GpuTunerTest, WhatCannotBeCompiledIsNamed) {
   ASSERT_FALSE(chosen.ok());
   EXPECT_EQ(chosen.error().message.rfind("gemm_cuda", 0), 0u) << chosen.error().message;
   EXPECT_EQ(tuner.compiled(), 0);
+}
+
+// A candidate that this machine's compiler does not take is out; the others go on.
+TEST_F(GpuTunerTest, WhatCannotBeCompiledLeavesTheOthers) {
+  open();
+  const auto compile = options_.compile_code;
+  std::atomic<int> refused = 0;
+  options_.compile_code = [&](const std::string& source, int sm, const std::string& name) {
+    if (refused++ == 0) return Result<std::vector<std::byte>>(error(ErrorCode::environment, "too new"));
+    return compile(source, sm, name);
+  };
+  std::string logged;
+  set_log_sink([&](LogLevel, std::string_view message) { logged += message; });
+  cache_ = {};
+  const Choice choice = choose_product();
+  set_log_sink({});
+  EXPECT_GT(timed(choice), 1);
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "too new", logged);
 }
 
 TEST_F(GpuTunerTest, EveryFailingCallIsAnError) {

@@ -127,7 +127,7 @@ void write_softmax(KernelText& kernel, const Attention& op, const AttentionCudaF
       }
       tile_largest = fmaxf(tile_largest, __shfl_xor_sync(0xffffffffu, tile_largest, 1));
       tile_largest = fmaxf(tile_largest, __shfl_xor_sync(0xffffffffu, tile_largest, 2));
-      const float fade = tile_largest == -INFINITY ? 1 : exp2f(largest[half] - tile_largest);
+      const float fade = tile_largest == -INFINITY ? 1 : short_exp2(largest[half] - tile_largest);
       const float least = tile_largest == -INFINITY ? 0 : tile_largest;  // of a query that sees nothing so far
       largest[half] = tile_largest;
       total[half] *= fade;
@@ -136,7 +136,7 @@ void write_softmax(KernelText& kernel, const Attention& op, const AttentionCudaF
   kernel.line("    for (int j = 0; j < {}; ++j) {{", kKeys / 8);
   kernel.text(R"(        #pragma unroll
         for (int e = 0; e < 2; ++e) {
-          const float p = exp2f(scores[j][half * 2 + e] - least);
+          const float p = short_exp2(scores[j][half * 2 + e] - least);
           scores[j][half * 2 + e] = p;
           total[half] += p;
         }
@@ -199,6 +199,8 @@ Generated generate(const Problem& problem, const Target&, std::string_view confi
   const int queries = std::stoi(std::string(config.substr(config.find('=') + 1))), threads = queries * 2;
   const int64_t k_length = kKeys * pitch(form.depth), v_length = kKeys * pitch(form.v_depth);
   KernelText kernel("attention_mma", problem);
+  // Else so many registers would go into loads ahead that one block is alone, with nobody to work while it waits.
+  if (form.depth + form.v_depth <= 128) kernel.blocks_together(512 / threads);
   kernel.helper(tensor_core_helpers());
   kernel.helper(vector_helpers());
   const Dim tiles = ceil_div(form.queries, queries);

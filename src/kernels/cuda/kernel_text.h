@@ -62,6 +62,8 @@ class KernelText {
   void waits_itself() { waits_itself_ = true; }
   // `blocks` neighbours along x form a cluster (sm_90 and later); shared memory is dynamic then.
   void cluster(int blocks) { cluster_ = blocks; }
+  // At least so many blocks shall run on a multiprocessor at a time: bounds the registers.
+  void blocks_together(int blocks) { blocks_together_ = blocks; }
   void reserve_workspace(const Dim& bytes) { workspace_bytes_ = bytes; }
 
   template <class... Args>
@@ -91,7 +93,7 @@ class KernelText {
   std::vector<std::array<int, 2>> in_place_;
   Dim workspace_bytes_ = 0;
   bool waits_itself_ = false;
-  int cluster_ = 1;
+  int cluster_ = 1, blocks_together_ = 1;
   std::string lines_, helpers_;
 };
 

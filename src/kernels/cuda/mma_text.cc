@@ -52,7 +52,7 @@ void write_group_multiply(KernelText& kernel, const MmaTile& tile, DType dtype) 
   kernel.line("  const unsigned short* const b_tile = b_tiles + slot * kStage;");
   kernel.line("  begin_group();");
   for (int k = 0; k < kDepth; k += 16)
-    kernel.line("  multiply_group_{}(sums[0], a_tile, b_tile, {});", tile.columns, k);
+    kernel.line("  multiply_group_{}(sums[0], a_tile, b_tile, {}, true);", tile.columns, k);
   kernel.line("  end_group();");
   kernel.line("}};");
 }

@@ -160,7 +160,7 @@ void write_consumers(KernelText& kernel, const PersistentTile& tile, const MmaPr
   kernel.line("wait_for_previous();");
   if (tile.resident) kernel.line("barrier_wait(weights, 0);");
   write_tiles(kernel, tile);
-  kernel.line("float sums[{}][{}][4] = {{}};", halves, tile.columns / 8);
+  kernel.line("float sums[{}][{}][4];  // set by the first multiplication", halves, tile.columns / 8);
   kernel.line("int used = 0;");
   kernel.line("#pragma unroll 1");
   kernel.line("for (int step = 0; step < steps; ++step) {{");
@@ -173,8 +173,8 @@ void write_consumers(KernelText& kernel, const PersistentTile& tile, const MmaPr
   kernel.line("  begin_group();");
   for (int k = 0; k < kStageDepth; k += 16) {
     for (int half = 0; half < halves; ++half) {
-      kernel.line("  multiply_group_{}(sums[{}], a_tile + {}, b_tile, {});", tile.columns, half,
-                  half * 64 * kStageDepth, k);
+      kernel.line("  multiply_group_{}(sums[{}], a_tile + {}, b_tile, {}, {});", tile.columns, half,
+                  half * 64 * kStageDepth, k, k == 0 ? "step > 0" : "true");
     }
   }
   kernel.line("  end_group();");

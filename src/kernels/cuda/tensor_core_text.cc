@@ -88,18 +88,21 @@ std::string group_helper(int columns, DType dtype) {
   }
   return fmt::format(R"(#ifndef MJ_EMULATED
 __device__ __forceinline__ void multiply_group_{0}(float (&sums)[{1}][4], const unsigned short* a,
-                                                   const unsigned short* b, int k) {{
-  asm volatile("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{2}.{2} {{{3}}}, %{4}, %{5}, 1, 1, 1, 0, 0;"
-               : {6} : "l"(tile_descriptor(a, k)), "l"(tile_descriptor(b, k)));
+                                                   const unsigned short* b, int k, bool adds) {{
+  asm volatile("{{\n\t.reg .pred adds;\n\tsetp.ne.b32 adds, %{8}, 0;\n\t"
+               "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{2}.{2} {{{3}}}, %{4}, %{5}, adds, 1, 1, 0, 0;\n\t}}"
+               : {6} : "l"(tile_descriptor(a, k)), "l"(tile_descriptor(b, k)), "r"((int)adds));
 }}
 #else
-static void multiply_group_{0}(float (&sums)[{1}][4], const unsigned short* a, const unsigned short* b, int k) {{
+static void multiply_group_{0}(float (&sums)[{1}][4], const unsigned short* a, const unsigned short* b, int k,
+                                bool adds) {{
+  if (!adds) memset(sums, 0, sizeof sums);
   mj_multiply_group(&sums[0][0], a, b, k, {0}, {7});
 }}
 #endif
 )",
                      columns, columns / 8, name(dtype), names, sums, sums + 1, operands,
-                     dtype == DType::bf16 ? "true" : "false");
+                     dtype == DType::bf16 ? "true" : "false", sums + 2);
 }
 
 }  // namespace mj

@@ -91,6 +91,8 @@ static inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4);
 static inline float __int_as_float(int x) { float y; memcpy(&y, &x, 4); return y; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 #define __expf expf
+static inline float short_exp2(float x) { return exp2f(x); }
+static inline float short_reciprocal(float x) { return 1.0f / x; }
 static inline float __fdividef(float x, float y) { return x / y; }
 template <class T> static T min(T a, T b) { return b < a ? b : a; }
 template <class T> static T max(T a, T b) { return a < b ? b : a; }
@@ -271,7 +273,7 @@ struct KernelSignature {
 
 std::vector<KernelSignature> signatures(const std::string& source) {
   static const std::regex kKernel(
-      R"(__global__ void (?:__cluster_dims__\((\d+), 1, 1\) )?__launch_bounds__\(\d+\) (\w+)\(([^)]*)\))");
+      R"(__global__ void (?:__cluster_dims__\((\d+), 1, 1\) )?__launch_bounds__\(\d+(?:, \d+)?\) (\w+)\(([^)]*)\))");
   std::vector<KernelSignature> found;
   for (std::sregex_iterator at(source.begin(), source.end(), kKernel), end; at != end; ++at) {
     KernelSignature& kernel = found.emplace_back(KernelSignature{(*at)[2], {}});
