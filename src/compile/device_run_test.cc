@@ -3,16 +3,11 @@
 #include "runtime/device_run.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
-#include <filesystem>
 
-#include "base/file.h"
-#include "compile/compile.h"
-#include "engine/format/engine_file.h"
+#include "compile/emulated_engine_test_util.h"
 #include "import/onnx_builder_test_util.h"
-#include "kernels/cuda/testing/emulated_gpu.h"
 
 namespace mj {
 namespace {
@@ -36,24 +31,7 @@ class DeviceRunTest : public testing::Test {
     if (!can_emulate()) GTEST_SKIP() << "there is no C++ compiler to emulate a GPU with";
   }
 
-  Result<std::shared_ptr<Engine>> engine(bool on_host) {
-    const auto folder = std::filesystem::temp_directory_path();
-    const std::string stem = (folder / ("mj_device_run_" + std::to_string(::getpid()))).string();
-    MJ_TRY(write_file_atomically(stem + ".onnx", model(on_host)));
-    CompileOptions options;
-    options.target = *parse_target("cuda-sm90", {});
-    options.tune.compile_code = EmulatedGpu::compile;
-    options.tune.measure = false;
-    options.device = gpu_.device();
-    MJ_ASSIGN(const Compiled compiled, compile(stem + ".onnx", options));
-    MJ_TRY(write_engine(stem + ".engine", compiled.manifest, compiled.measurements));
-    EngineOptions loading;
-    loading.device = gpu_.device();
-    Result<std::shared_ptr<Engine>> engine = Engine::load(stem + ".engine", loading);
-    std::filesystem::remove(stem + ".onnx");
-    std::filesystem::remove(stem + ".engine");
-    return engine;
-  }
+  Result<std::shared_ptr<Engine>> engine(bool on_host) { return engine_on(gpu_, model(on_host), "device_run"); }
 
   EmulatedGpu gpu_;
   const Tensor x_ = Tensor::of<float>({2, 2}, std::array{1.0f, 2.0f, -3.0f, 0.5f});

@@ -3,17 +3,12 @@
 #include "runtime/step_costs.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
-#include "base/file.h"
-#include "compile/compile.h"
+#include "compile/emulated_engine_test_util.h"
 #include "energy/testing/fake_nvml.h"
-#include "engine/format/engine_file.h"
 #include "import/onnx_builder_test_util.h"
-#include "kernels/cuda/testing/emulated_gpu.h"
 
 namespace mj {
 namespace {
@@ -52,24 +47,7 @@ class StepCostsTest : public testing::Test {
     options_.energy.wait = [this](double seconds) { nvml_.draw(100, seconds); };
   }
 
-  Result<std::shared_ptr<Engine>> engine(bool on_host) {
-    const auto folder = std::filesystem::temp_directory_path();
-    const std::string stem = (folder / ("mj_step_costs_" + std::to_string(::getpid()))).string();
-    MJ_TRY(write_file_atomically(stem + ".onnx", costly_model(on_host)));
-    CompileOptions options;
-    options.target = *parse_target("cuda-sm90", {});
-    options.tune.compile_code = EmulatedGpu::compile;
-    options.tune.measure = false;
-    options.device = gpu_.device();
-    MJ_ASSIGN(const Compiled compiled, compile(stem + ".onnx", options));
-    MJ_TRY(write_engine(stem + ".engine", compiled.manifest, compiled.measurements));
-    EngineOptions loading;
-    loading.device = gpu_.device();
-    Result<std::shared_ptr<Engine>> engine = Engine::load(stem + ".engine", loading);
-    std::filesystem::remove(stem + ".onnx");
-    std::filesystem::remove(stem + ".engine");
-    return engine;
-  }
+  Result<std::shared_ptr<Engine>> engine(bool on_host) { return engine_on(gpu_, costly_model(on_host), "step_costs"); }
   // From now on a launch takes a millisecond at 300 W, one of a softmax three.
   void take_time() {
     gpu_.driver().on_launch = [this, run = gpu_.driver().on_launch](const FakeLaunch& launch) {

@@ -194,18 +194,22 @@ class Layer {
   std::vector<std::vector<double>> r_;  // of each direction, [hidden, gates * hidden]
 };
 
+// However they are spelled, in each direction.
+bool are(const std::vector<std::string>& activations, const std::vector<std::string>& usual) {
+  for (size_t i = 0; i < activations.size(); ++i) {
+    if (lower_case(activations[i]) != usual[i % usual.size()]) return false;
+  }
+  return true;
+}
+
 const std::vector<std::string> kRnn{"tanh"}, kGru{"sigmoid", "tanh"}, kLstm{"sigmoid", "tanh", "tanh"};
 
 }  // namespace
 
 InferResult Rnn::infer(const InferContext& context) const { return infer_recurrent(*this, context, 1, kRnn); }
 InferResult Gru::infer(const InferContext& context) const { return infer_recurrent(*this, context, 3, kGru); }
-bool Lstm::usual_activations() const {
-  for (size_t i = 0; i < activations.size(); ++i) {
-    if (lower_case(activations[i]) != kLstm[i % kLstm.size()]) return false;
-  }
-  return true;
-}
+bool Gru::usual_activations() const { return are(activations, kGru); }
+bool Lstm::usual_activations() const { return are(activations, kLstm); }
 
 InferResult Lstm::infer(const InferContext& context) const { return infer_recurrent(*this, context, 4, kLstm); }
 

@@ -43,6 +43,7 @@ struct Gru : RecurrentFields {
   static constexpr auto kFields =
       std::tuple{MJ_RECURRENT_FIELDS, field(8, "linear_before_reset", &Gru::linear_before_reset)};
 
+  bool usual_activations() const;  // sigmoid, tanh in each direction, however they are spelled
   InferResult infer(const InferContext& context) const;
   Result<void> reference(std::span<const Tensor> in, std::span<Tensor> out) const;
 };

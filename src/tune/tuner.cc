@@ -429,20 +429,27 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
   if (std::none_of(offered.begin(), offered.end(), [](const SelectRow* row) { return row->products.has_value(); })) {
     problem.products.reset();
   }
+  // The first of the candidates; nothing where no row of its name is offered.
+  const auto take_best = [&](Choice& choice) -> const SelectRow* {
+    choice.row = choice.candidates[0].row;
+    choice.config = choice.candidates[0].config;
+    for (const SelectRow* row : offered) {
+      if (row->name != choice.row) continue;
+      choice.version = row->version;
+      return row;
+    }
+    return nullptr;
+  };
   const std::string key = this->key(problem);
   Chosen chosen;
   const SelectRow* row = nullptr;
   if (std::optional<Choice> cached = cache_.find(key)) {
     if (price_.value > 0 && !cached->candidates.empty()) {
       rank(cached->candidates, offered, options_.objective, price_);
-      cached->row = cached->candidates[0].row;
-      cached->config = cached->candidates[0].config;
-      for (const SelectRow* candidate : offered) {
-        if (candidate->name == cached->row) cached->version = candidate->version;
-      }
+      take_best(*cached);
     }
     // A cache is a file that anyone may have edited: only what the row itself offers is believed.
-    for (const SelectRow* candidate : rows_for(problem, options_.target)) {
+    for (const SelectRow* candidate : offered) {
       if (candidate->name != cached->row || candidate->version != cached->version) continue;
       if (candidate->refuses(problem, options_.target)) continue;
       const std::vector<std::string> configs = configs_of(*candidate, problem);
@@ -466,14 +473,8 @@ Result<Chosen> Tuner::choose(const Problem& asked, std::span<const Tensor> const
       decided = at_hand && within_budget(seconds_ + seconds_since(start));
       if (decided) MJ_TRY(measure(problem, contestants, constants, choice.candidates));
     }
-    rank(choice.candidates, rows_for(problem, options_.target), options_.objective, {});
-    const Candidate& best = choice.candidates[0];
-    choice.row = best.row;
-    choice.config = best.config;
-    for (const SelectRow* candidate : rows_for(problem, options_.target)) {
-      if (candidate->name == best.row) row = candidate;
-    }
-    choice.version = row->version;
+    rank(choice.candidates, offered, options_.objective, {});
+    row = take_best(choice);
     if (decided) cache_.put(key, choice);
     chosen.choice = std::move(choice);
   }

@@ -95,7 +95,6 @@ class Tuner {
   std::vector<Option> options_for(const Problem& problem, Choice& choice) const;
   Result<std::vector<std::byte>> compile(const std::string& source, const std::string& name) const;
   // Of each option; what is not compiled yet is compiled side by side.
-  // Of each option.
   std::vector<Result<DeviceCode>> device_code(const Problem& problem, std::span<const Option> options);
   bool within_budget(double seconds) const;
   Alternative alternative_of(const SelectRow& row, const Problem& problem, const Packed& packed) const;

@@ -194,10 +194,6 @@ void write_results(KernelText& kernel, const MmaTile& tile, const MmaProduct& pr
   if (tile.split > 1) kernel.line("cluster_sync();  // others may still read what lies here");
 }
 
-std::optional<ProductSizes> sizes_of(const MmaProduct& product, const Bindings& bindings) {
-  return product_sizes(product.rows, product.columns, product.depth, product.batches, bindings);
-}
-
 }  // namespace
 
 int vector_of(const Dim& dim) {
@@ -205,6 +201,10 @@ int vector_of(const Dim& dim) {
     if (is_multiple(dim, width)) return width;
   }
   return 1;
+}
+
+std::optional<ProductSizes> sizes_of(const MmaProduct& product, const Bindings& bindings) {
+  return product_sizes(product.rows, product.columns, product.depth, product.batches, bindings);
 }
 
 Generated mma_product(const Problem& problem, std::string_view config, const MmaProduct& product) {

@@ -37,6 +37,9 @@ Generated mma_product(const Problem& problem, std::string_view config, const Mma
 // The largest of 8, 4, 2, 1 that divides `dim` for certain.
 int vector_of(const Dim& dim);
 
+// Nothing if a size is not known.
+std::optional<ProductSizes> sizes_of(const MmaProduct& product, const Bindings& bindings);
+
 std::vector<std::string> mma_configs(const MmaProduct& product, const Target& target);
 std::optional<double> mma_product_seconds(const Problem& problem, const MmaProduct& product, const Target& target,
                                           const Bindings& bindings);

@@ -189,10 +189,6 @@ void write_consumers(KernelText& kernel, const PersistentTile& tile, const MmaPr
   kernel.line("}}");
 }
 
-std::optional<ProductSizes> sizes_of(const MmaProduct& product, const Bindings& bindings) {
-  return product_sizes(product.rows, product.columns, product.depth, product.batches, bindings);
-}
-
 }  // namespace
 
 Tensor tile_images(const Tensor& lines, int tile_columns) {

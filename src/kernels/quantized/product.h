@@ -2,13 +2,18 @@
 // quantized_conv and quantized_matmul as one product of bytes.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/cpu/byte_conv.h"
 #include "problem/problem.h"
 
 namespace mj {
+
+// Why its weights are not such as a row can multiply, or nothing.
+std::optional<std::string> byte_product_refusal(const Problem& problem);
 
 // Weights as those of a convolution: [k][c / groups][kh][kw]; those of a matrix product are [N][K][1][1].
 std::vector<int64_t> product_weight_dims(const Problem& problem, std::span<const int64_t> weights);

@@ -14,6 +14,7 @@
 #include "kernels/cuda/vector_text.h"
 #include "kernels/quantized/cuda_multiply.h"
 #include "kernels/quantized/cuda_text.h"
+#include "kernels/quantized/product.h"
 
 namespace mj {
 namespace {
@@ -30,14 +31,8 @@ const Requantize& rounding_of(const Problem& problem) {
 }
 
 Refusal refuses(const Problem& problem, const Target&) {
+  if (Refusal reason = byte_product_refusal(problem)) return reason;
   const QuantizedConv* conv = problem.op.get_if<QuantizedConv>();
-  if (!conv && !problem.op.is(QuantizedMatMul::kName)) return "not a product of bytes";
-  if (!problem.epilogue.empty()) return "there is an epilogue";
-  for (size_t i = 1; i < problem.inputs.size(); ++i) {
-    if (problem.inputs[i].dtype != DType::none && !problem.inputs[i].constant) return "its weights are not constant";
-  }
-  if (problem.inputs.size() > 4 && problem.inputs[4].dtype != DType::none) return "its weights have a zero point";
-  if (problem.inputs[1].dtype != DType::i8) return "its weights are not i8";
   if (conv && !conv->channels_last) return "it is not channels_last";
   return std::nullopt;
 }

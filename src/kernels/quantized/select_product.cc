@@ -4,17 +4,23 @@
 #include "ops/quantized.h"
 
 namespace mj {
-namespace {
 
-Refusal refuses(const Problem& problem, const Target&) {
-  const QuantizedConv* conv = problem.op.get_if<QuantizedConv>();
-  if (!conv && !problem.op.is(QuantizedMatMul::kName)) return "not a product of bytes";
+std::optional<std::string> byte_product_refusal(const Problem& problem) {
+  if (!problem.op.is(QuantizedConv::kName) && !problem.op.is(QuantizedMatMul::kName)) return "not a product of bytes";
   if (!problem.epilogue.empty()) return "there is an epilogue";
   for (size_t i = 1; i < problem.inputs.size(); ++i) {
     if (problem.inputs[i].dtype != DType::none && !problem.inputs[i].constant) return "its weights are not constant";
   }
   if (problem.inputs.size() > 4 && problem.inputs[4].dtype != DType::none) return "its weights have a zero point";
   if (problem.inputs[1].dtype != DType::i8) return "its weights are not i8";
+  return std::nullopt;
+}
+
+namespace {
+
+Refusal refuses(const Problem& problem, const Target&) {
+  if (Refusal reason = byte_product_refusal(problem)) return reason;
+  const QuantizedConv* conv = problem.op.get_if<QuantizedConv>();
   if (!conv) return std::nullopt;
   const size_t rank = problem.inputs[0].shape.size();
   if (rank != 3 && rank != 4) return "not 1-d or 2-d";

@@ -2,48 +2,26 @@
 // gru_cuda_f32: first x W' + b for all steps as one product; then a block for each sequence and direction goes over the
 // steps with its state in shared memory. A length beyond the steps counts as the nearest that there is.
 #include <algorithm>
-#include <cctype>
-#include <cmath>
 
-#include "kernels/cuda/estimate.h"
-#include "kernels/cuda/tile_text.h"
-#include "kernels/estimate.h"
-#include "ops/recurrent.h"
+#include "kernels/recurrent/cuda_form.h"
 
 namespace mj {
 namespace {
 
-constexpr int kThreads = 1024;
-
-bool present(const Problem& problem, size_t i) {
-  return i < problem.inputs.size() && problem.inputs[i].dtype != DType::none;
-}
-
-bool usual_activations(const Gru& op) {
-  for (size_t i = 0; i < op.activations.size(); ++i) {
-    std::string name = op.activations[i];
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (name != (i % 2 == 0 ? "sigmoid" : "tanh")) return false;
-  }
-  return true;
-}
+constexpr int kThreads = kRecurrentThreads;
 
 // Gates z, r, h. Each is `pitch` columns wide, a multiple of 4, of which the last may be padding.
-struct Form {
-  int64_t directions = 1, inputs = 0, hidden = 0;
-  Dim steps, sequences;
-  int64_t pitch() const { return (hidden + 3) / 4 * 4; }
-  int64_t gates() const { return 3 * pitch(); }
+struct Form : RecurrentCudaForm {
+  int64_t pitch() const { return gates / 3; }
   // Threads of a block share the products of one step: each has 4 columns of R and one of `slices` of its rows.
-  int64_t slices() const { return std::max<int64_t>(1, std::min(hidden, kThreads / (gates() / 4))); }
-  int64_t shared_bytes() const { return (slices() * gates() + 2 * pitch()) * 4; }
+  int64_t slices() const { return std::max<int64_t>(1, std::min(hidden, kThreads / (gates / 4))); }
+  int64_t shared_bytes() const { return (slices() * gates + 2 * pitch()) * 4; }
 };
 
 Form form_of(const Problem& problem) {
-  const Gru& op = problem.op.as<Gru>();
-  const Shape &x = problem.inputs[0].shape, &w = problem.inputs[1].shape, &r = problem.inputs[2].shape;
-  return {op.directions(), *w[2].constant(), *r[2].constant(), x[op.layout == 0 ? 0 : 1], x[op.layout == 0 ? 1 : 0]};
+  Form form{recurrent_cuda_form(problem, problem.op.as<Gru>())};
+  form.gates = 3 * ((form.hidden + 3) / 4 * 4);
+  return form;
 }
 
 Refusal refuses(const Problem& problem, const Target& target) {
@@ -52,9 +30,9 @@ Refusal refuses(const Problem& problem, const Target& target) {
   if (!problem.epilogue.empty()) return "a body is fused after it";
   if (problem.inputs[0].dtype != DType::f32) return "x is not f32";
   if (op->clip > 0) return "it clips its gates";
-  if (!usual_activations(*op)) return "its activations are not sigmoid, tanh";
+  if (!op->usual_activations()) return "its activations are not sigmoid, tanh";
   for (size_t i : {1, 2, 3}) {
-    if (present(problem, i) && !problem.inputs[i].constant) return "its weights are not constant";
+    if (has_input(problem, i) && !problem.inputs[i].constant) return "its weights are not constant";
   }
   const Form form = form_of(problem);
   if (form.hidden < 1) return "its state is empty";
@@ -66,7 +44,7 @@ Refusal refuses(const Problem& problem, const Target& target) {
 // are added to x W' as [directions, gates], and that of h inside of its reset as [directions, pitch].
 Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std::span<const Tensor> constants) {
   const Form form = form_of(problem);
-  const int64_t d = form.directions, h = form.hidden, gates = form.gates(), pitch = form.pitch();
+  const int64_t d = form.directions, h = form.hidden, gates = form.gates, pitch = form.pitch();
   const bool inside = problem.op.as<Gru>().linear_before_reset;
   Tensor w = Tensor::zeros(DType::f32, {form.inputs, d * gates}), r = Tensor::zeros(DType::f32, {d, h, gates});
   Tensor bias = Tensor::zeros(DType::f32, {d, gates}), reset_bias = Tensor::zeros(DType::f32, {d, pitch});
@@ -80,7 +58,7 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
   for (int64_t i = 0; i < d; ++i) {
     turn(constants[1], i, form.inputs, w.mutable_data<float>().data() + i * gates, d * gates);
     turn(constants[2], i, h, r.mutable_data<float>().data() + i * h * gates, gates);
-    if (!present(problem, 3)) continue;
+    if (!has_input(problem, 3)) continue;
     const float* from = constants[3].data<float>().data() + i * 6 * h;
     for (int64_t row = 0; row < 3 * h; ++row) {
       float& to = bias.mutable_data<float>()[static_cast<size_t>(i * gates + row / h * pitch + row % h)];
@@ -93,35 +71,11 @@ Result<Packed> pack(const Problem& problem, const Target&, std::string_view, std
     }
   }
   Packed packed{{std::move(w), std::move(r), std::move(bias), std::move(reset_bias)}, {1, 2}};
-  if (present(problem, 3)) packed.consumed.push_back(3);
+  if (has_input(problem, 3)) packed.consumed.push_back(3);
   return packed;
 }
 
-TiledProduct input_product(const Form& form) {
-  TiledProduct product{
-      "gru_inputs", form.steps * form.sequences, form.directions * form.gates(), form.inputs, 1, {}, {}, {}};
-  product.a = [form](KernelText& kernel, int) {
-    TileOperand x;
-    x.along_depth = true;
-    x.vector = form.inputs % 4 == 0;
-    x.pointer = kernel.input(0);
-    x.index = "line * depth + k";
-    return x;
-  };
-  product.b = [](KernelText& kernel, int) {
-    TileOperand w;
-    w.vector = true;
-    w.pointer = kernel.packed(0, "float");
-    w.index = "k * columns + line";
-    return w;
-  };
-  product.store = [form](KernelText& kernel) {
-    kernel.reserve_workspace(form.steps * form.sequences * (form.directions * form.gates() * 4));
-    return fmt::format("    {}[row * columns + column] = sum + {}[column];\n", kernel.workspace(0, "float"),
-                       kernel.packed(2, "float"));
-  };
-  return product;
-}
+TiledProduct input_product(const Form& form) { return recurrent_inputs("gru_inputs", form); }
 
 // The products of vector `v` with `quads` groups of 4 columns of R from column `first` on.
 void products(KernelText& kernel, const Form& form, std::string_view v, int64_t first, int64_t quads) {
@@ -129,15 +83,15 @@ void products(KernelText& kernel, const Form& form, std::string_view v, int64_t 
   kernel.line("  for (int at = thread; at < {}; at += {}) {{", form.slices() * quads, kThreads);
   kernel.line("    const int column = at % {0} * 4 + {1}, slice = at / {0};", quads, first);
   kernel.line("    const float* r = {} + direction * {} + column;", kernel.packed(1, "float"),
-              form.hidden * form.gates());
+              form.hidden * form.gates);
   kernel.line("    const int end = min((slice + 1) * {}, hidden);", slice);
   kernel.line("    float4 sum = make_float4(0, 0, 0, 0);");
   kernel.line("    #pragma unroll 8");
   kernel.line("    for (int k = slice * {}; k < end; ++k) {{", slice);
-  kernel.line("      const float4 x = *(const float4*)&r[k * {}];", form.gates());
+  kernel.line("      const float4 x = *(const float4*)&r[k * {}];", form.gates);
   for (const char c : {'x', 'y', 'z', 'w'}) kernel.line("      sum.{0} += {1}[k] * x.{0};", c, v);
   kernel.line("    }}");
-  kernel.line("    *(float4*)&parts[slice * {} + column] = sum;", form.gates());
+  kernel.line("    *(float4*)&parts[slice * {} + column] = sum;", form.gates);
   kernel.line("  }}");
   kernel.line("  __syncthreads();");
 }
@@ -146,36 +100,21 @@ Generated steps(const Problem& problem) {
   const Gru& op = problem.op.as<Gru>();
   const Form form = form_of(problem);
   KernelText kernel("gru_steps", problem);
-  kernel.helper("__device__ __forceinline__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }\n");
-  const auto output = [&](size_t i) {
-    return i < problem.outputs.size() && problem.outputs[i].dtype != DType::none ? kernel.output(i) : std::string();
-  };
   const int64_t owned = (form.hidden + kThreads - 1) / kThreads, pitch = form.pitch();
-  kernel.line("const int steps = {}, sequences = {}, directions = {}, hidden = {};", kernel.size(form.steps),
-              kernel.size(form.sequences), form.directions, form.hidden);
-  kernel.line(
-      "const int thread = threadIdx.x, sequence = blockIdx.x / directions, direction = blockIdx.x % directions;");
-  kernel.line("DYNAMIC_SHARED(float, shared);");
+  begin_recurrent_steps(kernel, form);
   kernel.line("float* const parts = shared;  // of h R', [slices][gates z, r, h]");
-  kernel.line("float* const h = shared + {};", form.slices() * form.gates());
+  kernel.line("float* const h = shared + {};", form.slices() * form.gates);
   kernel.line("float* const kept = h + {};  // r * h", pitch);
-  kernel.line("const int state = {};", op.layout == 0 ? "(direction * sequences + sequence) * hidden"
-                                                      : "(sequence * directions + direction) * hidden");
+  kernel.line("const int state = {};", recurrent_state_text(op));
   kernel.line("for (int j = thread; j < hidden; j += {}) h[j] = {};", kThreads,
-              present(problem, 5) ? kernel.input(5) + "[state + j]" : "0");
-  kernel.line("const int length = {};",
-              present(problem, 4) ? fmt::format("min(max({}[sequence], 0), steps)", kernel.input(4)) : "steps");
-  kernel.line("const bool backward = {};", op.direction == "reverse"         ? "true"
-                                           : op.direction == "bidirectional" ? "direction == 1"
-                                                                             : "false");
+              has_input(problem, 5) ? kernel.input(5) + "[state + j]" : "0");
+  write_recurrent_order(kernel, op);
   kernel.line("__syncthreads();");
   kernel.line("for (int step = 0; step < length; ++step) {{");
   kernel.line("  const int t = backward ? length - 1 - step : step;");
-  kernel.line("  const float* from_x = {} + ({}) * {} + direction * {};", kernel.workspace(0, "const float"),
-              op.layout == 0 ? "t * sequences + sequence" : "sequence * steps + t", form.directions * form.gates(),
-              form.gates());
+  write_recurrent_inputs(kernel, op, form);
   const bool inside = op.linear_before_reset;
-  products(kernel, form, "h", 0, (inside ? form.gates() : 2 * pitch) / 4);
+  products(kernel, form, "h", 0, (inside ? form.gates : 2 * pitch) / 4);
   kernel.line("  float z[{0}], r[{0}];", owned);
   const auto each = [&] {
     kernel.line("  for (int i = 0; i < {}; ++i) {{", owned);
@@ -185,7 +124,7 @@ Generated steps(const Problem& problem) {
   const auto gather = [&](std::string_view to, int gate, std::string_view begin) {
     kernel.line("    float {} = {};", to, begin);
     kernel.line("    for (int slice = 0; slice < {}; ++slice) {} += parts[slice * {} + {} + j];", form.slices(), to,
-                form.gates(), gate * pitch);
+                form.gates, gate * pitch);
   };
   each();
   gather("to_z", 0, "from_x[j]");
@@ -201,9 +140,8 @@ Generated steps(const Problem& problem) {
   kernel.line("    const float candidate = tanhf(from_x[{} + j] + {});", 2 * pitch,
               inside ? "r[i] * from_h" : "from_h");
   kernel.line("    h[j] = (1 - z[i]) * candidate + z[i] * h[j];");
-  const std::string place = op.layout == 0 ? "((t * directions + direction) * sequences + sequence)"
-                                           : "((sequence * steps + t) * directions + direction)";
-  const std::string y = output(0), y_h = output(1);
+  const std::string place = recurrent_line_text(op);
+  const std::string y = asked_output(kernel, 0), y_h = asked_output(kernel, 1);
   if (!y.empty()) kernel.line("    {}[{} * hidden + j] = h[j];", y, place);
   kernel.line("  }}");
   kernel.line("  __syncthreads();");
@@ -216,28 +154,18 @@ Generated steps(const Problem& problem) {
                                   static_cast<int>(form.shared_bytes()));
 }
 
-// One: the steps take most of the time. Without a split, as the product's results go to no output.
 std::vector<std::string> configs(const Problem& problem, const Target& target) {
-  const std::string best = tile_configs(input_product(form_of(problem)), target)[0];
-  return {best.substr(0, best.find(",split="))};
+  return recurrent_configs(input_product(form_of(problem)), target);
 }
 
 Generated generate(const Problem& problem, const Target&, std::string_view config) {
   return join(tiled_product(problem, config, input_product(form_of(problem))), steps(problem));
 }
 
-// A step reads all of R through the second cache, and waits at three or four barriers.
+// It waits at three or four barriers.
 std::optional<double> estimate(const Problem& problem, const Target& target, const Bindings& bindings) {
   const Form form = form_of(problem);
-  const std::optional<double> inputs = tiled_product_seconds(problem, input_product(form), target, bindings);
-  const std::optional<double> length = elements_of({form.steps}, bindings);
-  const std::optional<double> blocks = elements_of({form.sequences * form.directions}, bindings);
-  if (!inputs || !length || !blocks) return std::nullopt;
-  constexpr double kBytesPerCycle = 40, kStepSeconds = 3e-6;  // of one multiprocessor; not measured yet
-  const double r_bytes = static_cast<double>(form.hidden * form.gates() * 4);
-  const double waves = std::ceil(*blocks / target.gpu->multiprocessors);
-  return *inputs + kLaunchSeconds +
-         waves * *length * (kStepSeconds + r_bytes / (kBytesPerCycle * target.gpu->clock_hz));
+  return recurrent_seconds(problem, form, input_product(form), target, bindings, 3e-6);
 }
 
 }  // namespace
