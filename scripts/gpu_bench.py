@@ -107,10 +107,12 @@ def main():
                  for argument in sys.argv[1:]]
     result = {"schema": "millijoule.gpu_bench/1", "environment": mjlib.machine(),
               "command": " ".join(["./run gpu-bench", *arguments])}
-    result["rows"] = list(measure(options))
-    result["environment"] |= result["rows"][0]["ways"]["millijoule"]["report"]["environment"]
+    result["rows"] = []
+    for row in measure(options):
+        result["rows"].append(row)
+        result["environment"] |= row["ways"]["millijoule"]["report"]["environment"]
+        turns.save(result, "-gpu")  # a run that is cut off keeps what it has
     print(markdown(result))
-    turns.save(result, "-gpu")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs test/passes/*.txt. A file is a list of cases:
 //
-//   pass fold_constants                      or `stage canonicalize`, or `pass narrow f16`
+//   pass fold_constants                      or `stage canonicalize`, or `pass narrow f16`, or `pass x cuda-sm90`
 //   graph (%x: f32[2]) { ... return %y }
 //   ----
 //   graph (%x: f32[2]) { ... }               what becomes of it; names of values do not matter
@@ -64,7 +64,14 @@ bool run(const std::string& line, Graph& graph, PassLog& log) {
   context.log = &log;
   const size_t begin = line.find(' ') + 1, end = std::min(line.find(' ', begin), line.size());
   const std::string name = line.substr(begin, end - begin);
-  if (end < line.size()) context.narrow = parse_dtype(line.substr(end + 1));
+  if (end < line.size()) {
+    const std::string word = line.substr(end + 1);
+    if (word.starts_with("cuda-")) {
+      context.target = parse_target(word, {}).value();
+    } else {
+      context.narrow = parse_dtype(word);
+    }
+  }
   if (line.starts_with("stage ")) {
     for (const Stage& stage : pipeline()) {
       if (stage.name != name) continue;

@@ -46,9 +46,9 @@ Stage merge() { return {.name = "merge", .passes = {merge_qkv(), split_linear()}
 
 Stage layout() {
   return {.name = "layout",
-          .passes = {conv_transpose_to_conv(), channels_last(), transpose_cancel(), transpose_sink(),
-                     transpose_cancel(), compose_transposes(), transpose_past_reshape(), reshape_cancel(),
-                     eliminate_identity(), fold_constants()},
+          .passes = {conv_transpose_to_conv(), patches_to_matmul(), channels_last(), transpose_cancel(),
+                     transpose_sink(), transpose_cancel(), compose_transposes(), transpose_past_reshape(),
+                     reshape_cancel(), eliminate_identity(), fold_constants()},
           .rounds = 8};
 }
 
@@ -74,7 +74,7 @@ Stage chain() {
 }
 
 // Over steps as they are: only what a step writes is rounded. Then what tensor cores ask of such steps.
-Stage precision() { return {.name = "precision", .passes = {narrow(), pad_channels()}}; }
+Stage precision() { return {.name = "precision", .passes = {narrow(), read_planes(), pad_channels()}}; }
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include "ops/conv_transpose.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
+#include "ops/planar_conv.h"
 #include "ops/quantized.h"
 #include "ops/recurrent.h"
 #include "ops/scaled_conv.h"
@@ -45,7 +46,8 @@ std::optional<double> multiply_adds(const Problem& problem, const Bindings& symb
   const auto* attention = op ? op.get_if<Attention>() : nullptr;
   const bool recurrent = op && (op.get_if<Lstm>() || op.get_if<Gru>() || op.get_if<Rnn>());
   const bool product_of_two = op && (op.get_if<MatMul>() || op.get_if<Gemm>() || op.get_if<QuantizedMatMul>());
-  const bool window = op && (op.get_if<Conv>() || op.get_if<ScaledConv>() || op.get_if<QuantizedConv>());
+  const bool window =
+      op && (op.get_if<Conv>() || op.get_if<PlanarConv>() || op.get_if<ScaledConv>() || op.get_if<QuantizedConv>());
   const bool convolution = window || (op && (op.get_if<ConvTranspose>() || op.get_if<ConvDepthwise>()));
   if (!attention && !recurrent && !product_of_two && !convolution) return 0;
   const bool one_input = attention && attention->layout == "qkv";

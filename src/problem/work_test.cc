@@ -6,6 +6,7 @@
 #include "ops/attention.h"
 #include "ops/conv_depthwise.h"
 #include "ops/gemm.h"
+#include "ops/planar_conv.h"
 #include "ops/quantized.h"
 #include "ops/recurrent.h"
 #include "ops/scaled_conv.h"
@@ -40,6 +41,10 @@ TEST(MultiplyAdds, FollowTheDefinitionOfEachAnchor) {
       {{n, Dim(6), Dim(5), Dim(2)}, {Dim(8), Dim(2), Dim(1), Dim(1)}, {Dim(8)}, {Dim(8), Dim(1), Dim(3), Dim(3)}},
       {n, Dim(4), Dim(3), Dim(8)});
   EXPECT_EQ(multiply_adds(pair, symbols), 3 * 6 * 5 * 2 * 8 + 3 * 4 * 3 * 8 * 9);
+  const Problem planar =
+      problem(Op(PlanarConv{{2, 2}, {}}), {{n, Dim(2), Dim(6), Dim(5)}, {Dim(8), Dim(2), Dim(2), Dim(3)}},
+              {n, Dim(3), Dim(2), Dim(8)});
+  EXPECT_EQ(multiply_adds(planar, symbols), 3 * 3 * 2 * 8 * 2 * 2 * 3);
   const Problem scaled = problem(
       Op(ScaledConv{}), {{n, Dim(6), Dim(5), Dim(2)}, {n, Dim(1), Dim(1), Dim(2)}, {Dim(8), Dim(2), Dim(1), Dim(1)}},
       {n, Dim(6), Dim(5), Dim(8)});

@@ -55,7 +55,8 @@ TEST(ConvMmaCuda, WindowsOfEveryKind) {
 
 TEST(ConvMmaCuda, PersistentBlocks) {
   if (!can_run_on_test_gpu()) GTEST_SKIP();
-  for (const PersistentTile& tile : {PersistentTile{128, 128, 1, 3, false}, PersistentTile{128, 64, 1, 8, true}}) {
+  for (const PersistentTile& tile : {PersistentTile{128, 128, 1, 3, false}, PersistentTile{128, 64, 1, 8, true},
+                                     PersistentTile{128, 64, 2, 3, true, 2}}) {
     RowCase c = conv({.pads = {1, 1, 1, 1}}, {3, 9, 8, 16}, {40, 16, 3, 3});
     const std::vector<Tensor> want = complete(c);
     expect_config_matches(kPersistent, c, to_string(tile), want, kTolerance);

@@ -116,9 +116,7 @@ std::string store(KernelText& kernel, const ConvCudaForm& form, int width) {
                                   form.group > 1 ? fmt::format("batch * {} + ", form.outputs) : "");
   lines += fmt::format("    const Index index = row * {} + channel;\n", form.all_outputs());
   if (form.has_bias) {
-    const DType dtype = kernel.problem().inputs[2].dtype;
-    lines += fmt::format("    #pragma unroll\n    for (int e = 0; e < {}; ++e) values[e] += {};\n", width,
-                         c_load(dtype, kernel.input(2) + "[channel + e]"));
+    lines += vector_add_text(kernel, kernel.problem().inputs[2].dtype, width, kernel.input(2), "channel", "values");
   }
   return lines + vector_epilogue_text(kernel, "values", "index", width, "channel");
 }

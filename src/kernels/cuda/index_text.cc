@@ -19,9 +19,11 @@ std::string coordinate_text(KernelText& kernel, const Shape& shape, size_t axis,
   return text;
 }
 
-void begin_elements(KernelText& kernel, const Dim& count) {
-  kernel.line("const Index i = blockIdx.x * {}u + threadIdx.x;", kThreads);
-  kernel.line("if (i >= {}) return;", kernel.size(count));
+void begin_elements(KernelText& kernel, const Dim& count, int width) {
+  const std::string_view name = width == 1 ? "i" : "thread";
+  kernel.line("const Index {} = blockIdx.x * {}u + threadIdx.x;", name, kThreads);
+  kernel.line("if ({} >= {}) return;", name, kernel.size(count));
+  if (width > 1) kernel.line("const Index i = thread * {}u;", width);
 }
 
 Generated finish_elements(KernelText&& kernel, const Dim& count) {

@@ -11,8 +11,8 @@ namespace mj {
 // Coordinate `axis` of element `index` of a tensor of that shape. `index` is a name or in parentheses.
 std::string coordinate_text(KernelText& kernel, const Shape& shape, size_t axis, const std::string& index);
 
-// Declares `i`, the thread's element of `count`; threads beyond the last are done.
-void begin_elements(KernelText& kernel, const Dim& count);
+// Declares `i`, the first of the thread's `width` elements; `count` threads have some, the others are done.
+void begin_elements(KernelText& kernel, const Dim& count, int width = 1);
 Generated finish_elements(KernelText&& kernel, const Dim& count);
 
 // Says that the output may lie where an input of its shape and type does: of the anchor's inputs where `anchor_input`

@@ -9,7 +9,7 @@
 namespace mj {
 namespace {
 
-constexpr size_t kConfigs = 6;            // worth a try, at most
+constexpr size_t kConfigs = 7;            // worth a try, at most
 constexpr int64_t kTypicalLength = 4096;  // of an axis whose length is a symbol
 constexpr int kGroupThreads = 128, kProducer = PersistentTile::kGroups * kGroupThreads;
 
@@ -216,6 +216,7 @@ Generated persistent_product(const Problem& problem, std::string_view config, co
   kernel.helper(tensor_core_helpers());
   kernel.helper(barrier_helpers());
   kernel.waits_itself();
+  kernel.blocks_together(tile.together);
   write_places(kernel, tile, product);
   kernel.line("if (threadIdx.x >= {}) {{", kProducer);
   write_producer(kernel, tile, product);

@@ -38,7 +38,8 @@ constexpr SelectRow persistent_gpu_row(std::string_view family, std::string_view
         MJ_ASSIGN(Packed packed, pack_lines(problem, target, config, constants));
         packed.tensors[0] = tile_images(packed.tensors[0], parse_persistent_tile(config).columns);
         return packed;
-      });
+      },
+      2);
 }
 
 }  // namespace mj

@@ -28,11 +28,11 @@ constexpr SelectRow streaming_gpu_row(std::string_view family, std::string_view 
 // product).
 template <auto product_of, auto configs_of, auto seconds_of, auto generate_of>
 constexpr SelectRow product_gpu_row(std::string_view family, std::string_view name, RefuseProblem refuses,
-                                    PackConstants pack) {
+                                    PackConstants pack, int version = 1) {
   return {
       .family = family,
       .name = name,
-      .version = 1,
+      .version = version,
       .refuses = refuses,
       .configs = [](const Problem& problem, const Target& target) { return configs_of(product_of(problem), target); },
       .estimate = [](const Problem& problem, const Target& target,

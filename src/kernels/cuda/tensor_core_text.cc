@@ -50,6 +50,11 @@ __device__ __forceinline__ unsigned long long tile_descriptor(const unsigned sho
   const unsigned at = shared_address(tile) + k * 2;
   return (unsigned long long)(at >> 4 & 0x3fff) | 1ull << 16 | 64ull << 32 | 1ull << 62;
 }
+// Lines whose chunks of 16 bytes follow each other, those of the next 8 elements of each `along` bytes further.
+__device__ __forceinline__ unsigned long long plain_descriptor(const unsigned short* chunks, unsigned along) {
+  const unsigned at = shared_address(chunks);
+  return (unsigned long long)(at >> 4 & 0x3fff) | (unsigned long long)(along >> 4) << 16 | 8ull << 32;
+}
 #endif
 __device__ __forceinline__ void cluster_sync() {
 #if __CUDA_ARCH__ >= 900
@@ -79,7 +84,11 @@ __device__ __forceinline__ float4 cluster_read(const float4* p, int rank) {
 )";
 }
 
-std::string group_helper(int columns, DType dtype) {
+namespace {
+
+// wgmma over columns as a function of `parameters`, with the descriptors of its operands; `emulated` is a statement.
+std::string wgmma_text(std::string_view name, int columns, DType dtype, std::string_view parameters, std::string_view a,
+                       std::string_view b, std::string_view emulated) {
   const int sums = columns / 2;  // of a thread
   std::string names, operands;
   for (int i = 0; i < sums; ++i) {
@@ -87,22 +96,36 @@ std::string group_helper(int columns, DType dtype) {
     operands += fmt::format("{}\"+f\"(sums[{}][{}])", i ? ", " : "", i / 4, i % 4);
   }
   return fmt::format(R"(#ifndef MJ_EMULATED
-__device__ __forceinline__ void multiply_group_{0}(float (&sums)[{1}][4], const unsigned short* a,
-                                                   const unsigned short* b, int k, bool adds) {{
-  asm volatile("{{\n\t.reg .pred adds;\n\tsetp.ne.b32 adds, %{8}, 0;\n\t"
-               "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{2}.{2} {{{3}}}, %{4}, %{5}, adds, 1, 1, 0, 0;\n\t}}"
-               : {6} : "l"(tile_descriptor(a, k)), "l"(tile_descriptor(b, k)), "r"((int)adds));
+__device__ __forceinline__ void {0}_{1}(float (&sums)[{2}][4], const unsigned short* a, const unsigned short* b,
+                                        {3}bool adds) {{
+  asm volatile("{{\n\t.reg .pred adds;\n\tsetp.ne.b32 adds, %{4}, 0;\n\t"
+               "wgmma.mma_async.sync.aligned.m64n{1}k16.f32.{5}.{5} {{{6}}}, %{7}, %{8}, adds, 1, 1, 0, 0;\n\t}}"
+               : {9} : "l"({10}), "l"({11}), "r"((int)adds));
 }}
 #else
-static void multiply_group_{0}(float (&sums)[{1}][4], const unsigned short* a, const unsigned short* b, int k,
-                                bool adds) {{
+static void {0}_{1}(float (&sums)[{2}][4], const unsigned short* a, const unsigned short* b, {3}bool adds) {{
   if (!adds) memset(sums, 0, sizeof sums);
-  mj_multiply_group(&sums[0][0], a, b, k, {0}, {7});
+  {12};
 }}
 #endif
 )",
-                     columns, columns / 8, name(dtype), names, sums, sums + 1, operands,
-                     dtype == DType::bf16 ? "true" : "false", sums + 2);
+                     name, columns, columns / 8, parameters, sums + 2, mj::name(dtype), names, sums, sums + 1, operands,
+                     a, b, emulated);
+}
+
+std::string_view is_bf16(DType dtype) { return dtype == DType::bf16 ? "true" : "false"; }
+
+}  // namespace
+
+std::string group_helper(int columns, DType dtype) {
+  return wgmma_text("multiply_group", columns, dtype, "int k, ", "tile_descriptor(a, k)", "tile_descriptor(b, k)",
+                    fmt::format("mj_multiply_group(&sums[0][0], a, b, k, {}, {})", columns, is_bf16(dtype)));
+}
+
+std::string windows_helper(int columns, DType dtype) {
+  return wgmma_text("multiply_windows", columns, dtype, "", "plain_descriptor(a, 16)",
+                    fmt::format("plain_descriptor(b, {})", columns * 16),
+                    fmt::format("mj_multiply_windows(&sums[0][0], a, b, {}, {})", columns, is_bf16(dtype)));
 }
 
 }  // namespace mj

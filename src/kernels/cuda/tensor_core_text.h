@@ -2,8 +2,7 @@
 // Functions for kernels that multiply by tensor cores (sm_80 and later), each with its PTX; tests have each in plain
 // C++ (testing/emulate.cc).
 //   copy_async<bytes>(to, from, valid)  4, 8 or 16 bytes from global to shared memory while the thread goes on; zeros
-//   if
-//                                       not `valid`. Copies belong to the stage that end_stage() closes;
+//                                       if not `valid`. Copies belong to the stage that end_stage() closes;
 //                                       wait_stages<n>() waits until at most the last n are on their way.
 //   load_matrices(r, row)               four 8 x 8 matrices of 16-bit elements; lane l names row l % 8 of matrix l / 8.
 //                                       Lane l has in r[j] elements l % 4 * 2 and the next of row l / 4 of matrix j;
@@ -28,5 +27,10 @@ std::string_view tensor_core_helpers();
 // mma_text.h, and begin at a multiple of 1024 bytes. sums[j][i] of a thread are those that multiply_f16 gives it for
 // columns j * 8 on and rows warp % 4 * 16 on.
 std::string group_helper(int columns, DType dtype);
+// multiply_windows_<columns>(sums, a, b, adds): the same for 16 elements of the depth that lie without permutation, in
+// chunks of 8 elements aligned to 16 bytes. Line l of a has its first chunk at a + l * 8 and its second right behind
+// it, where line l + 1 begins: windows that slide by one chunk need no copy. Column n of b has them at b + n * 8 and
+// `columns` * 8 elements further.
+std::string windows_helper(int columns, DType dtype);
 
 }  // namespace mj

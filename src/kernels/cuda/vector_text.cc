@@ -162,6 +162,13 @@ std::string vector_load_text(KernelText& kernel, DType dtype, int width, std::st
   return fmt::format("  {}[0] = {};\n", array, c_load(dtype, fmt::format("{}[{}]", pointer, index)));
 }
 
+std::string vector_add_text(KernelText& kernel, DType dtype, int width, std::string_view pointer,
+                            std::string_view index, std::string_view array) {
+  return fmt::format("  {{\n  float added[{}];\n{}", width,
+                     vector_load_text(kernel, dtype, width, pointer, index, "added")) +
+         fmt::format("  #pragma unroll\n  for (int e = 0; e < {}; ++e) {}[e] += added[e];\n  }}\n", width, array);
+}
+
 std::string vector_store_text(KernelText& kernel, DType dtype, int width, std::string_view pointer,
                               std::string_view index, std::string_view array) {
   if (width > 1) return access(kernel, "store", dtype, width, pointer, index, array);

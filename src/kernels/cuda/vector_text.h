@@ -26,6 +26,9 @@ bool lies_whole(const Shape& from, const Shape& to, int width);
 // stores it there. `index` is a multiple of `width`, which is 1, 2, 4 or 8; tensors are aligned to 16 bytes.
 std::string vector_load_text(KernelText& kernel, DType dtype, int width, std::string_view pointer,
                              std::string_view index, std::string_view array);
+// The same, added to what the array of floats holds.
+std::string vector_add_text(KernelText& kernel, DType dtype, int width, std::string_view pointer,
+                            std::string_view index, std::string_view array);
 std::string vector_store_text(KernelText& kernel, DType dtype, int width, std::string_view pointer,
                               std::string_view index, std::string_view array);
 

@@ -23,6 +23,9 @@ void expect_pools() {
   expect_gpu_row_matches("pool_cuda", pool(with<Pool>({2, 3}, {}, {}, false), {1, 5, 7, 6}), 1e-6);
   expect_gpu_row_matches("pool_cuda", pool(with<Pool>({2, 2}, {}, {}, false), {0, 4, 5, 6}), 1e-6);
   expect_gpu_row_matches("pool_cuda", pool(with<Pool>({3, 2}, {3, 2}, {}, false), {1, 2, 2, 6}), 1e-6);
+  // Channels that a thread takes four of, or two.
+  expect_gpu_row_matches("pool_cuda", pool(with<Pool>({3, 3}, {2, 2}, {1, 1, 1, 1}, true), {2, 7, 9, 12}), 1e-6);
+  expect_gpu_row_matches("pool_cuda", pool(with<Pool>({3, 3}, {2, 2}, {1, 1, 1, 1}, true), {2, 7, 8, 6}), 1e-6);
   // Global: one window of everything.
   expect_gpu_row_matches("pool_cuda", pool(with<Pool>({14, 15}, {}, {}, true), {2, 14, 15, 30}), 1e-5);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// pool_cuda: max_pool and average_pool, one thread an element of the result.
+// pool_cuda: max_pool and average_pool, a thread as many neighbouring channels of the result as it reads at once.
 #include "kernels/cuda/body_text.h"
 #include "kernels/cuda/index_text.h"
 #include "kernels/cuda/row.h"
+#include "kernels/cuda/vector_text.h"
 #include "ops/pool.h"
 
 namespace mj {
@@ -95,13 +96,22 @@ std::string divisor(KernelText& kernel, const std::vector<Along>& dims) {
   return product;
 }
 
+// Elements of a thread: neighbouring channels of one pixel.
+int width_of(const Problem& problem) {
+  if (!fields_of(problem.op)->channels_last || !is_float(problem.inputs[0].dtype)) return 1;
+  int width = vector_width(problem);
+  while (!is_multiple(problem.inputs[0].shape.back(), width)) width /= 2;
+  return width;
+}
+
 Generated generate(const Problem& problem, const Target&, std::string_view) {
   KernelText kernel(std::string(problem.op.name()), problem);
   const bool average = problem.op.is(AveragePool::kName), last = fields_of(problem.op)->channels_last;
   const Operand &x = problem.inputs[0], &y = problem.outputs[0];
   const std::vector<Along> dims = spatial_dims(problem);
-  const Dim count = element_count(y.shape);
-  begin_elements(kernel, count);
+  const int width = width_of(problem);
+  const Dim count = floor_div(element_count(y.shape), width);
+  begin_elements(kernel, count, width);
   Dim image = 1, result = 1;  // elements
   int64_t taps = 1;
   for (const Along& d : dims) image *= d.in, result *= d.out, taps *= d.taps;
@@ -119,7 +129,8 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
   const std::string by = average ? divisor(kernel, dims) : "";
   // Integers are compared as they are; only the epilogue wants them wide.
   const std::string_view type = is_float(x.dtype) ? c_maths(x.dtype) : c_storage(x.dtype);
-  kernel.line("{} pooled = {};", type, average ? "0" : lowest(x.dtype));
+  kernel.line("{} pooled[{}];", type, width);
+  kernel.line("for (int e = 0; e < {}; ++e) pooled[e] = {};", width, average ? "0" : lowest(x.dtype));
   if (by == "inside") kernel.line("int inside = 0;");
   std::string indent, place;
   for (const Along& d : dims) {
@@ -134,23 +145,33 @@ Generated generate(const Problem& problem, const Target&, std::string_view) {
                 : fmt::format("{} * {} + {}", &d == &dims[1] ? place : "(" + place + ")", kernel.size(d.in), d.name);
   }
   if (pixel != "1") place = fmt::format("{} * {}", dims.size() == 1 ? place : "(" + place + ")", pixel);
-  kernel.line("{}const {} value = {};", indent, type,
-              c_load(x.dtype, fmt::format("{}[first + {}]", kernel.input(0), place)));
-  if (average) {
-    kernel.line("{}pooled += value;", indent);
-    if (by == "inside") kernel.line("{}++inside;", indent);
+  kernel.line("{}{} value[{}];", indent, type, width);
+  const std::string from = fmt::format("(first + {})", place);
+  if (is_float(x.dtype)) {
+    kernel.text(vector_load_text(kernel, x.dtype, width, kernel.input(0), from, "value"));
   } else {
-    kernel.line("{}if (value > pooled{}) pooled = value;", indent, is_float(x.dtype) ? " || value != value" : "");
+    kernel.line("{}value[0] = {}[{}];", indent, kernel.input(0), from);
   }
+  kernel.line("{}#pragma unroll", indent);
+  kernel.line("{}for (int e = 0; e < {}; ++e) {{", indent, width);
+  if (average) {
+    kernel.line("{}  pooled[e] += value[e];", indent);
+  } else {
+    const char* nan = is_float(x.dtype) ? " || value[e] != value[e]" : "";
+    kernel.line("{}  if (value[e] > pooled[e]{}) pooled[e] = value[e];", indent, nan);
+  }
+  kernel.line("{}}}", indent);
+  if (by == "inside") kernel.line("{}++inside;", indent);
   for (size_t d = dims.size(); d-- > 0;) kernel.line("{}}}", std::string(2 * d, ' '));
-  if (average) kernel.line("pooled /= ({})({});", type, by);
-  kernel.text(epilogue_text(kernel, "pooled", "i"));
+  if (average) kernel.line("for (int e = 0; e < {}; ++e) pooled[e] /= ({})({});", width, type, by);
+  kernel.text(width == 1 ? epilogue_text(kernel, "pooled[0]", "i")
+                         : vector_epilogue_text(kernel, "pooled", "i", width));
   return finish_elements(std::move(kernel), count);
 }
 
 }  // namespace
 
 extern const SelectRow select_pool_cuda;
-const SelectRow select_pool_cuda = streaming_gpu_row("pool", "pool_cuda", refuses, generate);
+const SelectRow select_pool_cuda = streaming_gpu_row("pool", "pool_cuda", refuses, generate, pack_nothing, 2);
 
 }  // namespace mj

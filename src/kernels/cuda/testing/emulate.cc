@@ -66,7 +66,20 @@ static void mj_yield() {
   if (_setjmp(mj_jumps[self]) == 0) _longjmp(mj_main_jump, 1);
   mj_become(self);
 }
-static inline void __syncthreads() { mj_yield(); }
+// Of each block of a cluster: how many of its threads wait, how many have ended, and how often all have met.
+struct mj_meeting { unsigned waiting, ended, round; };
+static mj_meeting mj_meetings[16];
+static void mj_count(unsigned mj_meeting::*which) {
+  mj_meeting& here = mj_meetings[mj_current / mj_block_threads];
+  ++(here.*which);
+  if (here.waiting + here.ended == mj_block_threads) here.waiting = 0, ++here.round;
+}
+static void __syncthreads() {
+  const mj_meeting& here = mj_meetings[mj_current / mj_block_threads];
+  const unsigned round = here.round;
+  mj_count(&mj_meeting::waiting);
+  while (here.round == round) mj_yield();
+}
 static inline void __syncwarp(unsigned = 0) { mj_yield(); }
 template <class T>
 static T mj_exchange(T x, unsigned from) {
@@ -106,6 +119,7 @@ static inline unsigned short f32_to_f16(float x) {
 static void mj_fiber() {
   mj_kernel(mj_args);
   mj_done[mj_current] = true;
+  mj_count(&mj_meeting::ended);
   _longjmp(mj_main_jump, 1);
 }
 static void mj_go_on(unsigned t) {
@@ -133,6 +147,7 @@ static void mj_run(void (*kernel)(void**), const unsigned* grid, const unsigned*
       for (unsigned x = 0; x < grid[0]; x += cluster) {
         mj_first_block = {x, y, z};
         memset(mj_dynamic_first, 0xff, mj_dynamic_bytes * cluster);
+        memset(mj_meetings, 0, sizeof mj_meetings);
         if (!mj_meet) {
           for (unsigned t = 0; t < threads; ++t) {
             mj_become(t);
@@ -220,17 +235,31 @@ static inline void fence_async() {}
 static inline void begin_group() {}
 static inline void end_group() {}
 template <int kLeft> static void wait_groups() {}
+// element(tile, line, at) of either operand.
+template <class A, class B>
+static void mj_multiply_lines(float* sums, int columns, unsigned k, A a, B b) {
+  const unsigned lane = mj_current % 32, warp = mj_current / 32 % 4;
+  for (int j = 0; j < columns / 8; ++j)
+    for (unsigned i = 0; i < 4; ++i)
+      for (unsigned at = k; at < k + 16; ++at)
+        sums[j * 4 + i] += a(warp * 16 + lane / 4 + i / 2 * 8, at) * b(j * 8 + lane % 4 * 2 + i % 2, at);
+}
 static void mj_multiply_group(float* sums, const unsigned short* a, const unsigned short* b, int k, int columns,
                               bool bf16) {
   const auto element = [&](const unsigned short* tile, unsigned line, unsigned at) {
     return mj_half((const unsigned char*)(tile + line * 64 + ((at >> 3 ^ line & 7) << 3) + (at & 7)), bf16);
   };
-  const unsigned lane = mj_current % 32, warp = mj_current / 32 % 4;
-  for (int j = 0; j < columns / 8; ++j)
-    for (unsigned i = 0; i < 4; ++i)
-      for (unsigned at = k; at < k + 16u; ++at)
-        sums[j * 4 + i] += element(a, warp * 16 + lane / 4 + i / 2 * 8, at) *
-                           element(b, j * 8 + lane % 4 * 2 + i % 2, at);
+  mj_multiply_lines(
+      sums, columns, k, [&](unsigned line, unsigned at) { return element(a, line, at); },
+      [&](unsigned line, unsigned at) { return element(b, line, at); });
+}
+static void mj_multiply_windows(float* sums, const unsigned short* a, const unsigned short* b, int columns, bool bf16) {
+  mj_multiply_lines(
+      sums, columns, 0,
+      [&](unsigned line, unsigned at) { return mj_half((const unsigned char*)(a + line * 8 + at), bf16); },
+      [&](unsigned line, unsigned at) {
+        return mj_half((const unsigned char*)(b + at / 8 * columns * 8 + line * 8 + at % 8), bf16);
+      });
 }
 // Barriers of warps that bring data and warps that use it (barrier_text.h): twice the bytes to come, and the parity.
 struct __align__(8) Barrier { short pending, count; int bytes_and_parity; };
