@@ -3,6 +3,8 @@
  * Loads an engine, runs it once on random inputs and prints the outputs:
  *
  *   cc run_engine.c -lmillijoule_runtime -o run_engine && ./run_engine model.engine
+ *
+ * What follows the engine are plugins that it needs: ./run_engine model.engine ./libplugin.so
  */
 #include <millijoule/millijoule.h>
 #include <stdio.h>
@@ -56,10 +58,11 @@ static void print_output(const mj_port* port, const mj_tensor* tensor) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    fprintf(stderr, "usage: %s ENGINE\n", argv[0]);
+  if (argc < 2) {
+    fprintf(stderr, "usage: %s ENGINE [PLUGIN]...\n", argv[0]);
     return MJ_USAGE;
   }
+  for (int i = 2; i < argc; ++i) check(mj_plugin_load(argv[i]));
   mj_engine* engine = NULL;
   mj_load_options options = MJ_LOAD_OPTIONS_INIT;
   check(mj_engine_load(argv[1], &options, &engine));

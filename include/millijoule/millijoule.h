@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 /* Grows when something is added; nothing is ever removed or changed. */
-#define MJ_ABI_VERSION 1
+#define MJ_ABI_VERSION 2
 /* Tensors of a higher rank do not cross this interface. */
 #define MJ_MAX_RANK 16
 
@@ -101,6 +101,13 @@ typedef void (*mj_log_callback)(void* context, int level, const char* message);
 /* For the whole process: messages up to `level` go to `callback` instead of stderr; NULL brings stderr back. `context`
  * must live until the next call. */
 MJ_API void mj_set_log_callback(mj_log_callback callback, void* context, int level);
+
+/* --- plugins: operators of yours (millijoule/plugin.h); since version 2 */
+
+/* For the whole process: engines loaded from now on may use the operators of this library. A file, or "ort", which
+ * lets engines run the nodes in ONNX Runtime that were compiled with --fallback. The library is native code; it stays
+ * loaded, and naming it again is fine. */
+MJ_API mj_status* mj_plugin_load(const char* path);
 
 /* --- engines */
 

@@ -142,6 +142,9 @@ class Cancel {
   std::unique_ptr<mj_cancel, Free> cancel_;
 };
 
+// As mj_plugin_load(): operators of yours, for engines loaded from now on.
+inline void load_plugin(const std::string& path) { detail::check(mj_plugin_load(path.c_str())); }
+
 // May be used from many threads at once.
 class Engine {
  public:

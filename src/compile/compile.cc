@@ -15,6 +15,7 @@
 #include "compile/verify.h"
 #include "compile/written.h"
 #include "engine/build/lower.h"
+#include "engine/format/plugin_steps.h"
 #include "runtime/layout.h"
 
 namespace mj {
@@ -185,7 +186,7 @@ class Compilation {
   Result<void> import() {
     progress("import", 0);
     Stopwatch watch(report_.import_seconds);
-    MJ_ASSIGN(model_, import_onnx(path_));
+    MJ_ASSIGN(model_, import_onnx(path_, {.limits = {}, .fallback = options_.fallback}));
     report_.nodes = model_.graph.node_count();
     return {};
   }
@@ -537,6 +538,7 @@ class Compilation {
     target.verification.tolerance = std::max(tolerance_, least_tolerance());
     target.plan = *plan_;
     manifest.samples = for_first_load_;
+    manifest.plugins = plugin_uses(*plan_);
     manifest.targets.push_back(std::move(target));
     report_.rounded = narrows_to() ? count_writing(*plan_, *narrows_to()) : count_rounding(*plan_);
     if (rounds_to() || narrows_to()) manifest.accuracy = accuracy();

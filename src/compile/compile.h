@@ -46,6 +46,7 @@ struct CompileOptions {
   std::vector<SampleInputs> samples;  // to verify on; none: drawn from `seed`
   std::vector<SymbolRange> profile;   // sizes promised; tuning happens at opt
   ProfileShapes profile_shapes;       // the same by the shapes of inputs
+  std::vector<std::string> fallback;  // nodes for ONNX Runtime, as in ImportOptions
   uint64_t seed = 1;
   bool verify = true;
   // Relative L2 of each output against the oracle; absent: default_tolerance(). More where the oracle itself is that

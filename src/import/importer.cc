@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/log.h"
+#include "import/plugins.h"
 #include "import/rows.h"
 
 namespace mj::onnx {
@@ -39,6 +41,7 @@ Result<Graph> Importer::run() {
   MJ_TRY(add_inputs(frame));
   MJ_TRY(add_initializers(frame, model_.graph));
   MJ_TRY(add_nodes(frame, model_.graph.nodes));
+  MJ_TRY(check_fallbacks());
   if (!unsupported_.empty()) return unsupported_error();
   MJ_TRY(add_outputs(frame));
   return graph;
@@ -123,6 +126,10 @@ Result<Type> Importer::input_type(Graph& graph, const ValueInfoProto& input) {
     while (symbols_.contains(fresh.symbol_name().value_or(""))) fresh = graph.fresh_symbol(hint);
     shape.push_back(fresh);
   }
+  std::vector<int64_t> known;
+  for (const Dim& dim : shape) known.push_back(dim.constant().value_or(1));
+  const Result<int64_t> bytes = tensor_bytes(*dtype, known);
+  if (!bytes.ok()) return bytes.error().in(fmt::format("input '{}'", input.name));
   return Type::tensor(*dtype, std::move(shape));
 }
 
@@ -218,7 +225,7 @@ Result<void> Importer::add_outputs(Frame& frame) {
         MJ_ASSIGN(std::vector<ValueId> copy, graph.add(mj::op("identity"), {id}, 1, {wanted}));
         id = copy[0];
       }
-      graph.value(id).name = wanted;
+      graph.rename(id, wanted);
     }
     graph.outputs.push_back(id);
   }
@@ -325,13 +332,16 @@ Result<void> Importer::add_node(Frame& frame, const NodeProto& node, size_t inde
     }
     return {};
   };
+  const int64_t opset = opset_of(frame, node.domain);
+  const bool fallback = falls_back(frame, node);
+  const PluginOperator plugin =
+      fallback ? PluginOperator{} : find_plugin_operator(node.domain, node.op_type, std::max<int64_t>(opset, 1));
   const auto function = functions_.find({node.domain, node.op_type, node.overload});
-  if (function != functions_.end()) {
+  if (!fallback && !plugin && function != functions_.end()) {
     return add_function_call(frame, *function->second, node, std::move(attributes), std::move(inputs), label);
   }
-  const int64_t opset = opset_of(frame, node.domain);
-  const Row* row = find_row(node.domain, node.op_type, opset);
-  if (row == nullptr) {
+  const Row* row = fallback || plugin ? nullptr : find_row(node.domain, node.op_type, opset);
+  if (row == nullptr && !fallback && !plugin) {
     record(node, opset, label, "");
     return poison();
   }
@@ -343,7 +353,11 @@ Result<void> Importer::add_node(Frame& frame, const NodeProto& node, size_t inde
                      std::move(output_names), label);
   frame_ = &frame;
   branching_ = branching;
-  if (row->import) {
+  if (fallback) {
+    import_fallback(context);
+  } else if (plugin) {
+    import_plugin(context, plugin);
+  } else if (row->import) {
     row->import(context);
   } else {
     import_regular(context, *row->op);
@@ -420,7 +434,7 @@ void Importer::record(const NodeProto& node, int64_t opset, const std::string& l
 
 Error Importer::unsupported_error() const {
   constexpr size_t kNamed = 5;
-  std::string text = "the model uses operators that are not supported:";
+  std::string text = "the model uses operators that are not supported:", flags;
   for (const Unsupported& entry : unsupported_) {
     text += fmt::format("\n  {}", entry.what);
     if (!entry.reason.empty()) text += fmt::format(": {}", entry.reason);
@@ -428,6 +442,14 @@ Error Importer::unsupported_error() const {
     text += fmt::format("; {} {}: ", entry.nodes.size(), entry.nodes.size() == 1 ? "node" : "nodes");
     for (size_t i = 0; i < std::min(entry.nodes.size(), kNamed); ++i) text += (i ? ", " : "") + entry.nodes[i];
     if (entry.nodes.size() > kNamed) text += ", ...";
+    const std::string flag = fmt::format(" --fallback ort:{}", entry.what.substr(0, entry.what.find(" (")));
+    if (flags.find(flag) == std::string::npos) flags += flag;
+  }
+  if (!flags.empty()) {
+    text += fmt::format(
+        "\nwrite such an operator as a plugin (millijoule/plugin.h) and name it with --plugin FILE, or leave nodes to "
+        "ONNX Runtime, by name or type:{}",
+        flags);
   }
   return {ErrorCode::unsupported, std::move(text)};
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,8 +30,12 @@ inline constexpr std::string_view kRanksDiffer = "the branches differ in rank";
 class Importer {
  public:
   // All three outlive the importer.
-  Importer(const ModelProto& model, const ImportLimits& limits, TensorReader& tensors)
-      : model_(model), tensors_(tensors), limits_(limits), nodes_left_(limits.nodes) {}
+  Importer(const ModelProto& model, const ImportOptions& options, TensorReader& tensors)
+      : model_(model),
+        tensors_(tensors),
+        limits_(options.limits),
+        fallback_(options.fallback),
+        nodes_left_(limits_.nodes) {}
 
   Result<Graph> run();
 
@@ -46,6 +51,8 @@ class Importer {
   void import_scan(NodeImport& node);
   void import_scan_8(NodeImport& node);
   void import_sequence_map(NodeImport& node);
+  // The node as a model of its own, with its subgraphs, for ONNX Runtime.
+  void import_fallback(NodeImport& node);
 
  private:
   // What becomes of an If whose condition only running can tell.
@@ -124,6 +131,9 @@ class Importer {
   int64_t opset_of(const Frame& frame, std::string_view domain) const;
   void record(const NodeProto& node, int64_t opset, const std::string& label, std::string reason);
   Error unsupported_error() const;
+  // Is it one of those that the user leaves to ONNX Runtime?
+  bool falls_back(const Frame& frame, const NodeProto& node);
+  Result<void> check_fallbacks() const;
   // add(value), or where the value has a type that we do not have: an entry of the list and kPoisoned.
   template <class T, class Add>
   Result<ValueId> or_poison(Result<T> value, const Add& add);
@@ -131,6 +141,8 @@ class Importer {
   const ModelProto& model_;
   TensorReader& tensors_;
   const ImportLimits& limits_;
+  const std::vector<std::string>& fallback_;
+  std::set<std::string_view> fallbacks_found_;
   int64_t nodes_left_;
   std::map<FunctionKey, const FunctionProto*> functions_;
   std::unordered_set<std::string_view> main_names_;

@@ -219,6 +219,20 @@ std::vector<ValueId> NodeImport::finish_typed(Node node, std::vector<ValueInfo> 
   return results;
 }
 
+std::vector<ValueId> NodeImport::finish_wanted(Op op, std::vector<ValueId> inputs) {
+  std::vector<size_t> wanted;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < output_names_.size(); ++i) {
+    if (!wants(i)) continue;
+    wanted.push_back(i);
+    names.push_back(output_names_[i]);
+  }
+  std::vector<ValueId> results =
+      add(std::move(op), std::move(inputs), static_cast<int>(wanted.size()), std::move(names));
+  for (size_t i = 0; i < wanted.size(); ++i) output(wanted[i], results[i]);
+  return results;
+}
+
 void NodeImport::output(size_t i, ValueId id) {
   if (i < outputs_.size()) outputs_[i] = id;
 }

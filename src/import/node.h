@@ -75,7 +75,8 @@ class NodeImport {
   const TypeProto* type_proto(std::string_view name);         // an error if missing
   DType dtype(std::string_view name, DType otherwise);        // an ONNX type number
   void ignore(std::string_view name) { used_.insert(name); }  // has no meaning for the result
-  void finish_attributes();                                   // the error for those nobody asked for
+  const std::vector<NamedAttribute>& attributes() const { return attributes_; }
+  void finish_attributes();  // the error for those nobody asked for
 
   // --- types
   const Type& type(ValueId id) const;
@@ -98,6 +99,8 @@ class NodeImport {
   // The same for a node that is built by hand: an `if`. Results that stand in between, by their number, are not outputs
   // of this node: what is made of them will be. Answers all results; none after an error.
   std::vector<ValueId> finish_typed(Node node, std::vector<ValueInfo> outputs, const std::set<size_t>& in_between = {});
+  // The node whose results are those of this node's outputs that are wanted, in order; there must be one. Answers them.
+  std::vector<ValueId> finish_wanted(Op op, std::vector<ValueId> inputs);
   // Output `i` is this value, under whatever name.
   void output(size_t i, ValueId id);
   // The operator `name`, its fields read from the attributes of the same names; `more` go on top.

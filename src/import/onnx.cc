@@ -7,6 +7,7 @@
 #include "import/importer.h"
 #include "import/proto.h"
 #include "import/tensors.h"
+#include "ops/plugins.h"
 
 namespace mj {
 namespace {
@@ -19,14 +20,19 @@ std::string directory_of(const std::string& path) {
 
 Digest hash_of(std::string_view model, const onnx::TensorReader& tensors) {
   const Digest own = sha256(std::as_bytes(std::span(model)));
-  if (tensors.files().empty()) return own;
+  const auto files = tensors.files();
+  if (files.empty()) return own;
   std::vector<std::byte> digests;
   const auto append = [&](const Digest& digest) {
     const std::span<const std::byte> bytes = std::as_bytes(std::span(digest));
     digests.insert(digests.end(), bytes.begin(), bytes.end());
   };
   append(own);
-  for (std::span<const std::byte> file : tensors.files()) append(sha256(file));
+  for (const std::vector<std::span<const std::byte>>& pieces : files) {
+    Sha256 used;
+    for (std::span<const std::byte> piece : pieces) used.update(piece);
+    append(used.finish());
+  }
   return sha256(digests);
 }
 
@@ -34,6 +40,7 @@ Digest hash_of(std::string_view model, const onnx::TensorReader& tensors) {
 
 Result<Model> import_onnx_bytes(std::string_view bytes, std::shared_ptr<const void> owner,
                                 const std::optional<std::string>& directory, const ImportOptions& options) {
+  if (!options.fallback.empty()) MJ_TRY(load_plugin(std::string(kOrtPlugin)));
   const ImportLimits& limits = options.limits;
   onnx::ParseLimits parse_limits;
   parse_limits.depth = limits.depth;
@@ -42,7 +49,7 @@ Result<Model> import_onnx_bytes(std::string_view bytes, std::shared_ptr<const vo
 
   onnx::TensorReader tensors(limits, std::move(owner), directory);
   Model model;
-  MJ_ASSIGN(model.graph, onnx::Importer(proto, limits, tensors).run());
+  MJ_ASSIGN(model.graph, onnx::Importer(proto, options, tensors).run());
   model.producer = std::string(proto.producer_name);
   if (!proto.producer_version.empty()) model.producer += fmt::format(" {}", proto.producer_version);
   model.ir_version = proto.ir_version;

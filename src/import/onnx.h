@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads ONNX models of opset 7 and later, without libprotobuf.
+// Reads ONNX models of every opset, without libprotobuf.
 //
 // Small and irregular operators are decomposed here, local functions are inlined, constants and initializers become
 // constant values that share the bytes of the mapped files. Shapes come from the shape rules of ops/ alone: what the
@@ -21,7 +21,7 @@ namespace mj {
 
 // Checked before memory is taken; a model beyond them is refused.
 struct ImportLimits {
-  int64_t nodes = 1 << 20;                     // after functions are inlined
+  int64_t nodes = 1 << 18;                     // after functions are inlined
   int64_t tensor_elements = int64_t{1} << 36;  // of one constant
   int64_t constant_bytes = int64_t{1} << 38;   // of all constants together
   int depth = 100;                             // of messages, and of calls between functions
@@ -29,6 +29,8 @@ struct ImportLimits {
 
 struct ImportOptions {
   ImportLimits limits;
+  // Nodes for ONNX Runtime to run, by name, type or domain.type. The plugin kOrtPlugin must be loaded.
+  std::vector<std::string> fallback;
 };
 
 struct Model {
@@ -37,7 +39,8 @@ struct Model {
   int64_t ir_version = 0;
   int64_t opset = 0;  // of the default domain
   std::vector<std::pair<std::string, std::string>> metadata;
-  // SHA-256 of the model file; where it has external files, of all their digests one after another, the model's first.
+  // SHA-256 of the model file; where it has external data, of all digests one after another: the model's, then of each
+  // file, in the order of first use, that of the bytes its tensors use.
   Digest hash{};
 };
 

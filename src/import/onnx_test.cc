@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "import/onnx.h"
 
+#include <climits>
+
 #include "base/log.h"
 #include "import/import_test_util.h"
 
@@ -112,11 +114,14 @@ TEST(import, all_unsupported_operators_at_once) {
   Result<Model> model = import_model(test::model(graph));
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.error().code, ErrorCode::unsupported);
-  EXPECT_EQ(model.error().message,
-            "the model uses operators that are not supported:\n"
-            "  Foo (custom, opset 1); 2 nodes: foo_0 (Foo), foo_1 (Foo)\n"
-            "  NoSuchThing (ai.onnx, opset 17); 1 node: #3 of type NoSuchThing\n"
-            "  Mystery (unlisted.domain, a domain without opset); 1 node: m (Mystery)");
+  EXPECT_EQ(
+      model.error().message,
+      "the model uses operators that are not supported:\n"
+      "  Foo (custom, opset 1); 2 nodes: foo_0 (Foo), foo_1 (Foo)\n"
+      "  NoSuchThing (ai.onnx, opset 17); 1 node: #3 of type NoSuchThing\n"
+      "  Mystery (unlisted.domain, a domain without opset); 1 node: m (Mystery)\n"
+      "write such an operator as a plugin (millijoule/plugin.h) and name it with --plugin FILE, or leave nodes to "
+      "ONNX Runtime, by name or type: --fallback ort:Foo --fallback ort:NoSuchThing --fallback ort:Mystery");
 }
 
 TEST(import, opsets_that_we_do_not_know) {
@@ -405,6 +410,12 @@ TEST(import, truncations_and_flipped_bits_give_errors_of_ours) {
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     (void)import_model(flipped).ok();
   }
+}
+
+TEST(import, inputs_of_more_than_all_memory_are_refused_by_name) {
+  GraphBuilder graph;
+  graph.input("x", {INT_MAX, INT_MAX, 4}).node("Relu", {"x"}, {"y"}).output("y");
+  EXPECT_TRUE(holds(error_of(model(graph)), "input 'x'"));
 }
 
 TEST(import, sparse_initializers_are_refused_by_name) {

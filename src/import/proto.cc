@@ -38,6 +38,7 @@ struct Reader {
   template <class T>
   void read(std::string_view bytes, T& out) {
     if (++depth > limits.depth) throw Refused(fmt::format("messages nest deeper than {}", limits.depth));
+    if constexpr (requires { out.message; }) out.message = bytes;
     pbf_reader message(bytes.data(), bytes.size());
     while (message.next()) field(message, out);
     --depth;

@@ -16,7 +16,7 @@ namespace mj::onnx {
 
 struct ParseLimits {
   int depth = 100;                  // messages within messages
-  int64_t nodes = 1 << 20;          // in the file, functions and subgraphs included
+  int64_t nodes = 1 << 18;          // in the file, functions and subgraphs included
   int64_t parsed_bytes = 64 << 20;  // of the structs themselves, besides 8 for each byte of the file
 };
 
@@ -98,6 +98,7 @@ struct AttributeProto {
 
 struct NodeProto {
   std::string_view name, op_type, domain, overload;
+  std::string_view message;  // as it stands in the file
   std::vector<std::string_view> inputs, outputs;
   std::vector<AttributeProto> attributes;
 };
@@ -117,6 +118,7 @@ struct OperatorSet {
 
 struct FunctionProto {
   std::string_view name, domain, overload;
+  std::string_view message;  // as it stands in the file
   std::vector<std::string_view> inputs, outputs, attributes;
   std::vector<AttributeProto> attribute_defaults;
   std::vector<NodeProto> nodes;

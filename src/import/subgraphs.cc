@@ -40,6 +40,7 @@ Tensor known_value(const Graph& graph, ValueId id, std::unordered_map<ValueId, T
   }
   const Node* node = graph.producer(id);
   if (node == nullptr || !node->op || !node->regions.empty() || node->outputs.size() != 1 || depth == 0) return {};
+  if (!node->op.pure()) return {};
   if (!value.type().ranked() || !element_count(*value.type().shape).constant().has_value() ||
       *element_count(*value.type().shape).constant() > kSmall) {
     return {};

@@ -225,26 +225,45 @@ Result<TensorReader::External> TensorReader::external(const TensorProto& proto) 
     }
   }
   MJ_TRY(check_location(location));
-  MJ_ASSIGN(External file, open(std::string(location)));
+  MJ_ASSIGN(auto opened, open(std::string(location)));
+  auto& [file, at] = opened;
   const int64_t size = std::ssize(file.bytes);
   if (offset > size || length.value_or(0) > size - offset) {
     return model_error("its external data is {} bytes at {} of '{}', which has {}", length.value_or(0), offset,
                        location, size);
   }
   file.bytes = file.bytes.subspan(static_cast<size_t>(offset), static_cast<size_t>(length.value_or(size - offset)));
+  used_[at].push_back(file.bytes);
   return file;
 }
 
-Result<TensorReader::External> TensorReader::open(const std::string& location) {
+std::vector<std::vector<std::span<const std::byte>>> TensorReader::files() const {
+  std::vector<std::vector<std::span<const std::byte>>> files;
+  for (std::vector<std::span<const std::byte>> pieces : used_) {
+    std::sort(pieces.begin(), pieces.end(), [](auto a, auto b) { return a.data() < b.data(); });
+    auto& merged = files.emplace_back();
+    for (std::span<const std::byte> piece : pieces) {
+      if (merged.empty() || piece.data() > merged.back().data() + merged.back().size()) {
+        merged.push_back(piece);
+      } else if (const std::byte* end = piece.data() + piece.size();
+                 end > merged.back().data() + merged.back().size()) {
+        merged.back() = {merged.back().data(), end};
+      }
+    }
+  }
+  return files;
+}
+
+Result<std::pair<TensorReader::External, size_t>> TensorReader::open(const std::string& location) {
   const auto known = opened_.find(location);
   if (known != opened_.end()) return known->second;
   if (!directory_)
     return model_error("its external data is in '{}', but the model was given without a directory", location);
   MJ_ASSIGN(std::shared_ptr<const MappedFile> file, MappedFile::open_beneath(*directory_, location));
-  External external{file, file->bytes()};
-  opened_.emplace(location, external);
-  files_.push_back(external.bytes);
-  return external;
+  const std::pair opened{External{file, file->bytes()}, used_.size()};
+  used_.emplace_back();
+  opened_.emplace(location, opened);
+  return opened;
 }
 
 }  // namespace mj::onnx

@@ -35,8 +35,9 @@ class TensorReader {
   // Errors name the tensor.
   Result<Tensor> read(const TensorProto& proto);
 
-  // The external files read so far, whole, in the order of first use.
-  const std::vector<std::span<const std::byte>>& files() const { return files_; }
+  // What tensors have used so far of each external file, in the order of its first use: pieces in the file's order that
+  // do not overlap.
+  std::vector<std::vector<std::span<const std::byte>>> files() const;
 
  private:
   struct External {
@@ -46,15 +47,15 @@ class TensorReader {
 
   Result<Tensor> read_unnamed(const TensorProto& proto);
   Result<External> external(const TensorProto& proto);
-  Result<External> open(const std::string& location);
+  Result<std::pair<External, size_t>> open(const std::string& location);
   Result<Tensor> from_bytes(DType dtype, std::vector<int64_t> dims, int64_t elements, External data) const;
 
   const ImportLimits& limits_;
   std::shared_ptr<const void> owner_;
   std::optional<std::string> directory_;
   int64_t bytes_left_;
-  std::map<std::string, External> opened_;
-  std::vector<std::span<const std::byte>> files_;
+  std::map<std::string, std::pair<External, size_t>> opened_;  // with its place in used_
+  std::vector<std::vector<std::span<const std::byte>>> used_;
 };
 
 }  // namespace mj::onnx

@@ -121,6 +121,23 @@ TEST_F(External, reads_a_part_of_a_file) {
   EXPECT_EQ(to_string(read_at({{"location", "./w.bin"}, {"offset", "8"}}).tensor), "f32[2] {3, 4}");
 }
 
+TEST_F(External, what_was_used_of_a_file) {
+  const Bytes bytes = external("w", kFloat, {1}, {{"location", "w.bin"}, {"offset", "0"}, {"length", "4"}});
+  const Bytes other = external("v", kFloat, {2}, {{"location", "w.bin"}, {"offset", "8"}, {"length", "8"}});
+  GraphBuilder graph;
+  for (const Bytes& each : {other, bytes, other}) graph.initializer(each);
+  const auto file = std::make_shared<const Bytes>(model(graph));
+  const ModelProto proto = parse_model(*file).value();
+  const ImportLimits limits;
+  TensorReader reader(limits, file, directory_);
+  for (const TensorProto& tensor : proto.graph.initializers) ASSERT_TRUE(reader.read(tensor).ok());
+  const auto files = reader.files();
+  ASSERT_EQ(files.size(), 1u);
+  ASSERT_EQ(files[0].size(), 2u) << "in the order of the file, each once";
+  EXPECT_EQ(files[0][0].size(), 4u);
+  EXPECT_EQ(files[0][1].size(), 8u);
+}
+
 TEST_F(External, paths_that_leave_the_directory) {
   const Strings locations{"../secret.bin",
                           "sub/../../secret.bin",

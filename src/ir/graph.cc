@@ -62,6 +62,11 @@ std::string Graph::unique_name(std::string_view base) {
   return names_->values.add(base.empty() ? "v" : base);
 }
 
+void Graph::rename(ValueId id, std::string_view name) {
+  names_->values.take(std::string(name));
+  value(id).name = name;
+}
+
 Dim Graph::fresh_symbol(std::string_view hint) {
   if (!names_) names_ = std::make_shared<Names>();
   return Dim::symbol(names_->symbols.add(hint.empty() ? "d" : hint));

@@ -88,6 +88,8 @@ class Graph {
   // Every use of `from` (nodes, outputs) becomes `to`. An output keeps its public name: `to` takes over the name.
   void replace_uses(ValueId from, ValueId to);
   void replace_input(NodeId node, size_t index, ValueId to);
+  // From now on no other value gets this name.
+  void rename(ValueId id, std::string_view name);
   void erase(NodeId node);  // its outputs must be unused
   // Re-runs shape rules in order; new facts (shapes, contents) replace older ones. Region inputs get them too.
   Result<void> infer_all();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <unordered_map>
 
 namespace mj {
@@ -110,7 +111,10 @@ Op op(std::string_view name, std::initializer_list<NamedField> fields) {
   return std::move(*made);
 }
 
-Result<std::vector<Tensor>> evaluate(const Op& op, std::span<const Tensor> inputs, int outputs) {
+namespace {
+
+Result<std::vector<Tensor>> evaluate_unguarded(const Op& op, std::span<const Tensor> inputs, int outputs) {
+  if (op.info().evaluate) return op.info().evaluate(op.raw(), inputs, outputs);
   std::vector<ValueInfo> infos;
   for (const Tensor& input : inputs) infos.push_back(input.present() ? ValueInfo::of(input) : ValueInfo{});
   const InferContext context{.op = op.name(), .inputs = infos, .outputs = outputs, .fresh = nullptr};
@@ -129,7 +133,7 @@ Result<std::vector<Tensor>> evaluate(const Op& op, std::span<const Tensor> input
     int64_t bytes = storage_bytes(info.type.dtype);
     for (const Dim& dim : *info.type.shape) {
       const std::optional<int64_t> known = dim.constant();
-      CHECK(known, "{}: dimension {} of concrete tensors is unknown", op.name(), to_string(dim));
+      if (!known) return model_error("{}: a dimension of the result is beyond 64 bits: {}", op.name(), to_string(dim));
       if (__builtin_mul_overflow(bytes, std::max<int64_t>(*known, 1), &bytes)) bytes = INT64_MAX;
       dims.push_back(*known);
     }
@@ -140,6 +144,16 @@ Result<std::vector<Tensor>> evaluate(const Op& op, std::span<const Tensor> input
   }
   MJ_TRY(op.info().reference(op.raw(), inputs, out));
   return out;
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> evaluate(const Op& op, std::span<const Tensor> inputs, int outputs) {
+  try {
+    return evaluate_unguarded(op, inputs, outputs);
+  } catch (const std::bad_alloc&) {
+    return error(ErrorCode::environment, "{}: out of memory; give smaller shapes, or more memory", op.name());
+  }
 }
 
 }  // namespace mj

@@ -14,6 +14,10 @@
 // Inputs are tensors of numbers or bools. An operator that takes more says so:
 //   static constexpr bool kStrings = true;  tensors of strings
 //   static constexpr bool kBoxed = true;    strings, sequences and optionals
+// One whose results' sizes only its own work can tell has in place of reference()
+//   Result<std::vector<Tensor>> evaluate(std::span<const Tensor> in, int outputs) const;
+// and one that does not always give the same for the same inputs has
+//   bool pure() const;
 // A reference must not let a tensor that it was given live on in a sequence: it may view memory that is used again.
 //
 // Operators whose fields other folders need stand in a header of their own (ops/conv.h); the rest live in their .cc.
@@ -64,6 +68,9 @@ struct OpInfo {
   Result<Op> (*make)(std::span<const NamedField> fields) = nullptr;
   InferResult (*infer)(const void* op, const InferContext& context) = nullptr;
   Result<void> (*reference)(const void* op, std::span<const Tensor> in, std::span<Tensor> out) = nullptr;
+  // In place of reference, which is null then.
+  Result<std::vector<Tensor>> (*evaluate)(const void* op, std::span<const Tensor> in, int outputs) = nullptr;
+  bool (*pure)(const void* op) = nullptr;  // null: it is
   // Null unless the struct has bind().
   Op (*bind)(const void* op, const Bindings& symbols) = nullptr;
   // Pointwise maths on f32 with booleans held as 0.0f and 1.0f (not 0 means true): out[i] = f(in[0][i], ...). Null for
@@ -102,6 +109,8 @@ class Op {
     return *found;
   }
   const void* raw() const { return value_.get(); }
+  // May it be computed once for many, and while compiling?
+  bool pure() const { return !info_ || !info_->pure || info_->pure(value_.get()); }
 
   std::vector<NamedField> fields() const;
   friend bool operator==(const Op& a, const Op& b);

@@ -85,9 +85,18 @@ OpInfo make_info() {
     info.strings |= kPointwiseTable<T>.strings != nullptr;
   } else {
     info.infer = [](const void* op, const InferContext& context) { return static_cast<const T*>(op)->infer(context); };
-    info.reference = [](const void* op, std::span<const Tensor> in, std::span<Tensor> out) {
-      return static_cast<const T*>(op)->reference(in, out);
-    };
+    if constexpr (requires(const T& op) { op.evaluate({}, 1); }) {
+      info.evaluate = [](const void* op, std::span<const Tensor> in, int outputs) {
+        return static_cast<const T*>(op)->evaluate(in, outputs);
+      };
+    } else {
+      info.reference = [](const void* op, std::span<const Tensor> in, std::span<Tensor> out) {
+        return static_cast<const T*>(op)->reference(in, out);
+      };
+    }
+  }
+  if constexpr (requires(const T& op) { op.pure(); }) {
+    info.pure = [](const void* op) { return static_cast<const T*>(op)->pure(); };
   }
   if constexpr (requires(const T& op, const Bindings& symbols) { op.bind(symbols); }) {
     info.bind = [](const void* op, const Bindings& symbols) { return Op(static_cast<const T*>(op)->bind(symbols)); };

@@ -14,7 +14,9 @@ namespace mj {
 namespace {
 
 // Random numbers differ from call to call; regions are compared nowhere yet.
-bool comparable(const Node& node) { return node.regions.empty() && !node.op.name().starts_with("random"); }
+bool comparable(const Node& node) {
+  return node.regions.empty() && !node.op.name().starts_with("random") && node.op.pure();
+}
 
 std::string key(const Node& node) {
   std::string text = node.op ? to_string(node.op) : "pointwise";

@@ -51,6 +51,7 @@ bool replace_by_constant(Graph& graph, ValueId id, Tensor tensor) {
 Result<bool> fold(Graph& graph, NodeId id, const PassContext& context) {
   const Node& node = graph.node(id);
   if (!node.regions.empty() || !node.op || !node.epilogue.empty() || node.op.name().starts_with("random")) return false;
+  if (!node.op.pure()) return false;
   const std::vector<ValueId> outputs = node.outputs;
   bool changed = false;
   for (ValueId output : outputs) {

@@ -6,6 +6,7 @@
 
 #include "ops/attention.h"
 #include "ops/gemm.h"
+#include "ops/plugin.h"
 #include "ops/resize.h"
 #include "ops/transpose.h"
 
@@ -13,9 +14,9 @@ namespace mj {
 namespace {
 
 // Images, one a row, and weights.
-constexpr std::array kOfImages = {"conv",       "conv_depthwise", "conv_transpose", "quantized_conv",
-                                  "max_pool",   "average_pool",   "group_norm",     "instance_norm",
-                                  "batch_norm", "depth_to_space", "space_to_depth", "lrn"};
+constexpr std::array kOfImages = {
+    "conv",       "conv_depthwise", "conv_transpose", "quantized_conv", "planar_conv",    "max_pool", "average_pool",
+    "group_norm", "instance_norm",  "batch_norm",     "depth_to_space", "space_to_depth", "lrn"};
 // Along axes that fields name.
 constexpr std::array kAlongAxes = {"softmax",           "log_softmax",    "hardmax",        "layer_norm",
                                    "rms_norm",          "split",          "slice_to",       "reduce_sum",
@@ -80,6 +81,7 @@ class Rows {
   bool of_anchor(const Op& op, size_t inputs) const {
     if (op.is("expand_to")) return broadcast(0, 1, problem_.outputs[0].shape.size());
     if (none_split(0, inputs)) return false;
+    if (const auto* plugin = op.get_if<PluginOp>()) return plugin->rows;
     if (op.info().pointwise || op.is("cast") || op.is("quantized_add")) {
       return broadcast(0, inputs, problem_.outputs[0].shape.size());
     }

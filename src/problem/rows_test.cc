@@ -89,6 +89,7 @@ TEST(Rows, WhatIsCalledRowWiseGivesTheSameRowByRow) {
       {op("add"), {whole({1, 2, 4}), rows({2, 4})}},
       {op("conv"), {rows({2, 5, 5}), whole({3, 2, 3, 3}), whole({3})}},
       {op("conv_transpose"), {rows({2, 5, 5}), whole({2, 3, 3, 3})}},
+      {op("planar_conv"), {rows({3, 4, 4}), whole({8, 3, 1, 1})}},
       {op("scaled_conv"), {rows({2, 2, 4}), rows({1, 1, 4}), whole({3, 4, 1, 1})}},
       {op("scaled_conv"), {rows({2, 2, 4}), whole({1, 1, 1, 4}), whole({3, 4, 1, 1})}},
       {op("max_pool", {{0, "kernel_shape", Dims{2, 2}}}), {rows({2, 5, 5})}},

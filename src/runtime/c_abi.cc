@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "millijoule/millijoule.h"
+#include "ops/plugins.h"
 #include "runtime/engine.h"
 
 struct mj_status {
@@ -311,6 +312,14 @@ void mj_set_log_callback(mj_log_callback callback, void* context, int level) {
   set_log_level(static_cast<LogLevel>(std::clamp<int>(level, MJ_LOG_ERROR, MJ_LOG_DEBUG)));
   set_log_sink([callback, context](LogLevel at, std::string_view message) {
     callback(context, static_cast<int>(at), std::string(message).c_str());
+  });
+}
+
+mj_status* mj_plugin_load(const char* path) {
+  return guarded([&]() -> Result<void> {
+    if (!path) return error(ErrorCode::usage, "path is NULL");
+    MJ_TRY(load_plugin(path));
+    return {};
   });
 }
 

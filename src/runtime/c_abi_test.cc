@@ -106,6 +106,12 @@ TEST_F(CAbi, NamesItsVersionAndTypes) {
   EXPECT_EQ(mj_dtype_bytes(-1), 0u);
 }
 
+TEST_F(CAbi, SaysWhyAPluginIsNotLoaded) {
+  EXPECT_EQ(text(mj_plugin_load(nullptr)), "2: path is NULL");
+  EXPECT_TRUE(text(mj_plugin_load("/absent/plugin.so")).starts_with("4: ")) << "and which file it was";
+  EXPECT_THROW(millijoule::load_plugin("/absent/plugin.so"), millijoule::Error);
+}
+
 TEST_F(CAbi, DescribesThePorts) {
   const millijoule::Engine engine(path_);
   EXPECT_EQ(engine.target(), "cpu-portable");

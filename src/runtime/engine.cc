@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "engine/format/plugin_steps.h"
 #include "runtime/compare_outputs.h"
 
 namespace mj {
@@ -183,6 +184,9 @@ Result<std::shared_ptr<Engine>> Engine::load(const std::string& path, const Engi
   // The plan lives in the engine's manifest, which does not move any more.
   std::shared_ptr<const Plan> plan(&engine->target().plan, [](const Plan*) {});
   ProgramOptions program_options;
+  if (const Result<void> plugins = require_plugins(*plan); !plugins.ok()) {
+    return plugins.error().in(fmt::format("engine '{}'", path));
+  }
   program_options.device = options.device;
   program_options.pool = &engine->pool_;
   if (const auto& mapped = engine->file_.file) {
@@ -225,6 +229,7 @@ Result<void> Engine::verify_on_samples() {
 std::vector<std::string> Engine::notices() const {
   std::vector<std::string> notices;
   for (const Fallback& fallback : program_->fallbacks()) notices.push_back(to_string(fallback));
+  for (std::string& notice : plugin_notices(file_.manifest)) notices.push_back(std::move(notice));
   return notices;
 }
 

@@ -16,6 +16,7 @@
 #include "tools/inputs.h"
 #include "tools/load_engine.h"
 #include "tools/output.h"
+#include "tools/plugin_report.h"
 #include "tools/statistics.h"
 #include "tools/verbs.h"
 
@@ -243,6 +244,7 @@ Result<int> run_bench(const BenchArgs& args) {
   MJ_ASSIGN(EnergyReport energy,
             energy_of(*engine, inputs, latency.median / 1e3, resident ? &*resident : nullptr, args));
   resident.reset();
+  MJ_ASSIGN(const std::vector<double> step_seconds, plugin_step_seconds(*engine, inputs));
   energy.inferences = std::max<int64_t>(batch, 1);
 
   const double per_second = static_cast<double>(batch) * back_to_back.value_or(1 / (latency.mean / 1e3));
@@ -264,7 +266,8 @@ Result<int> run_bench(const BenchArgs& args) {
                                     {"largest_live_bytes", demand.largest_live_bytes},
                                     {"peak_memory_bytes", peak_memory_bytes()},
                                     {"onednn", onednn_json()},
-                                    {"notices", engine->notices()}};
+                                    {"notices", engine->notices()},
+                                    {"plugins", plugins_json(engine->program().plan(), step_seconds)}};
   const Work work = work_of(engine->program().plan(), demand.symbols).value_or(Work{});
   const double per_multiply_add = 2e-9 / (latency.median / 1e3);
   if (work.floats > 0) results["gflops"] = per_multiply_add * work.floats;
@@ -297,6 +300,7 @@ Result<int> run_bench(const BenchArgs& args) {
                                static_cast<double>(demand.arena_bytes) / 0x1p20,
                                static_cast<double>(demand.largest_live_bytes) / 0x1p20,
                                static_cast<double>(peak_memory_bytes()) / 0x1p20));
+  say_plugins(args.common, engine->program().plan(), step_seconds);
   if (on_gpu) {
     const DeviceBytes bytes = device_bytes(std::move(engine), demand);
     results["device"] = device_json(bytes);

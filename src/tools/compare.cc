@@ -26,10 +26,10 @@ struct Side {
   std::shared_ptr<const void> owner;
 };
 
-Result<Side> open_side(const std::string& path, const std::string& trusted_key) {
+Result<Side> open_side(const std::string& path, const CompareArgs& args) {
   Side side;
   if (path.ends_with(".onnx")) {
-    MJ_ASSIGN(const Model model, import_onnx(path));
+    MJ_ASSIGN(const Model model, import_onnx(path, {.limits = {}, .fallback = nodes_of(args.fallback)}));
     MJ_ASSIGN(Plan plan, oracle_plan(model));
     const std::vector<int64_t> limits = index_limits(model.graph);
     for (size_t i = 0; i < model.graph.inputs.size(); ++i) {
@@ -43,7 +43,7 @@ Result<Side> open_side(const std::string& path, const std::string& trusted_key) 
   }
   EngineOptions options;
   options.allow_unverified = true;
-  MJ_ASSIGN(options.read, read_options(trusted_key));
+  MJ_ASSIGN(options.read, read_options(args.trusted_key));
   MJ_ASSIGN(const std::shared_ptr<Engine> engine, Engine::load(path, options));
   side.manifest.inputs = engine->inputs();
   side.manifest.outputs = engine->outputs();
@@ -167,8 +167,8 @@ Result<void> same_ports(const CompareArgs& args, const std::vector<Port>& a, con
 }  // namespace
 
 Result<int> run_compare(const CompareArgs& args) {
-  MJ_ASSIGN(const Side left, open_side(args.left, args.trusted_key));
-  MJ_ASSIGN(const Side right, open_side(args.right, args.trusted_key));
+  MJ_ASSIGN(const Side left, open_side(args.left, args));
+  MJ_ASSIGN(const Side right, open_side(args.right, args));
   MJ_TRY(same_ports(args, left.manifest.inputs, right.manifest.inputs, "inputs"));
   MJ_TRY(same_ports(args, left.manifest.outputs, right.manifest.outputs, "outputs"));
   ThreadPool pool(threads_of(args.common));

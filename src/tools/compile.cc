@@ -14,6 +14,7 @@
 #include "kernels/onednn/run_module.h"
 #include "tools/inputs.h"
 #include "tools/output.h"
+#include "tools/plugin_report.h"
 #include "tools/verbs.h"
 
 namespace mj {
@@ -61,6 +62,7 @@ std::string options_text(const CompileArgs& args) {
   if (!args.max_shapes.empty()) text += " --maxShapes " + args.max_shapes;
   if (args.no_verify) text += " --no-verify";
   if (args.estimate) text += " --estimate";
+  for (const std::string& fallback : args.fallback) text += " --fallback " + fallback;
   return text;
 }
 
@@ -174,6 +176,7 @@ Result<int> run_compile(const CompileArgs& args) {
     options.target.onednn.clear();
     options.target.avx512_bf16 = options.target.amx_bf16 = false;
   }
+  options.fallback = nodes_of(args.fallback);
   options.precision = args.precision;
   MJ_ASSIGN(options.samples, read_samples(args.samples));
   MJ_ASSIGN(options.profile, parse_profile(args.profile));
@@ -217,6 +220,7 @@ Result<int> run_compile(const CompileArgs& args) {
                   "verify {:.1f}",
                   r.seconds, r.import_seconds, r.pass_seconds, r.tune_seconds, r.measured, r.cache_hits,
                   r.verify_seconds));
+  say_plugins(args.common, target.plan, {});
   if (r.latency_seconds) {
     say(args.common, fmt::format("  a run takes {:.4g} ms, --max-latency-ms allows {:.4g}", *r.latency_seconds * 1e3,
                                  *args.max_latency_ms));
@@ -249,6 +253,7 @@ Result<int> run_compile(const CompileArgs& args) {
   }
   nlohmann::ordered_json json = report_json(args, compiled, target);
   if (r.tune_joules) json["tune_joules"] = r.tune_joules->value;
+  json["plugins"] = plugins_json(target.plan, {});
   if (r.latency_seconds) json["latency_ms"] = *r.latency_seconds * 1e3;
   MJ_TRY(write_json(args.common, json));
   return 0;

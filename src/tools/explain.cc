@@ -44,7 +44,7 @@ Json as_json(const Explanation& e) {
 }  // namespace
 
 Result<int> run_explain(const ExplainArgs& args) {
-  MJ_ASSIGN(const Model model, import_onnx(args.model));
+  MJ_ASSIGN(const Model model, import_onnx(args.model, {.limits = {}, .fallback = nodes_of(args.fallback)}));
   Target target;
   target.isa = detect_isa();
   target.threads = threads_of(args.common);

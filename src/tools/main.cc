@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "ops/plugins.h"
 #include "tools/output.h"
 #include "tools/trtexec.h"
 #include "tools/verbs.h"
@@ -57,6 +58,22 @@ void add_common(CLI::App* verb, Common& common) {
   verb->add_option("--seed", common.seed, "Seed of everything random")->capture_default_str()->check(whole());
   verb->add_option("--progress", common.progress, "auto, plain or none")
       ->check(CLI::IsMember({"auto", "plain", "none"}));
+  verb->add_option("--plugin", common.plugins,
+                   "A library with operators of yours (millijoule/plugin.h), or ort, which runs nodes in ONNX Runtime; "
+                   "may be repeated. It is native code: name only what you trust")
+      ->allow_extra_args(false)
+      ->check(named());
+}
+
+void add_fallback(CLI::App* verb, std::vector<std::string>& fallback) {
+  verb->add_option("--fallback", fallback,
+                   "ort:NAME: leave this node, or nodes of this type, to ONNX Runtime; may be "
+                   "repeated")
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) {
+        const bool known = text.starts_with("ort:") && text.size() > 4;
+        return known ? std::string() : fmt::format("'{}' is not of the form ort:NAME", text);
+      });
 }
 
 // One verb: its flags fill `args`, and `run` does the work when it was the verb of the command line.
@@ -80,6 +97,7 @@ CLI::App* add_verb(CLI::App& app, const char* name, const char* help, std::share
     chosen = [=]() -> Result<int> {
       set_log_verbosity(common().quiet ? -1 : common().verbose);
       if (common().json != "-") MJ_TRY(check_destination(common().json));
+      for (const std::string& plugin : common().plugins) MJ_TRY(load_plugin(plugin));
       return run(*args);
     };
   });
@@ -136,6 +154,7 @@ void add_compile(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--tune-seconds", args->tune_seconds, "Budget of the tuner")->capture_default_str()->check(at_least(0));
   v->add_option("--tune-joules", args->tune_joules, "The same in joules of the GPU's board, by its energy counter")
       ->check(at_least(0));
+  add_fallback(v, args->fallback);
   v->add_option("--sign", args->sign_key, "Sign with this Ed25519 private key (PEM)")->check(named());
   v->add_flag("--no-verify", args->no_verify, "Skip the comparison; the engine says so and is not run without a flag");
   v->add_flag("--estimate", args->estimate, "Choose without measuring");
@@ -206,6 +225,7 @@ void add_compare(CLI::App& app, std::function<Result<int>()>& chosen) {
   v->add_option("--shapes", args->shapes, "Of the inputs: x=1x3x224x224,...");
   v->add_option("--tolerance", args->tolerance, "Relative L2 allowed")->capture_default_str()->check(at_least(0));
   v->add_flag("--steps", args->steps, "Compare every tensor that both sides have, in order");
+  add_fallback(v, args->fallback);
 }
 
 void add_profile(CLI::App& app, std::function<Result<int>()>& chosen) {
@@ -231,12 +251,14 @@ void add_small_verbs(CLI::App& app, std::function<Result<int>()>& chosen) {
   CLI::App* v = add_verb(app, "tactics", "The rows; of a model or engine: choices, runners-up, refusals", tactics,
                          run_tactics, chosen);
   v->add_option("path", tactics->path, "A model (.onnx) or an engine");
+  add_fallback(v, tactics->fallback);
 
   auto explain = std::make_shared<ExplainArgs>();
   v = add_verb(app, "explain", "Into what each node of a model was fused, and why not into more", explain, run_explain,
                chosen);
   v->add_option("model", explain->model, "The model (.onnx)")->required();
   v->add_option("node", explain->node, "Only nodes with this in their name");
+  add_fallback(v, explain->fallback);
 
   auto energy = std::make_shared<EnergyArgs>();
   v = add_verb(app, "energy", "Joules, kWh and CO2 of a year of requests", energy, run_energy, chosen);

@@ -45,6 +45,12 @@ void say_onednn(const Common& common) {
 
 int threads_of(const Common& common) { return common.threads > 0 ? common.threads : default_threads(); }
 
+std::vector<std::string> nodes_of(const std::vector<std::string>& fallback) {
+  std::vector<std::string> nodes;
+  for (const std::string& text : fallback) nodes.push_back(text.substr(text.find(':') + 1));
+  return nodes;
+}
+
 Result<ReadOptions> read_options(const std::string& trusted_key) {
   ReadOptions options;
   if (trusted_key.empty()) return options;

@@ -25,6 +25,9 @@ nlohmann::ordered_json onednn_json();
 // The same as a line, if it was used.
 void say_onednn(const Common& common);
 
+// What follows "ort:" in each --fallback.
+std::vector<std::string> nodes_of(const std::vector<std::string>& fallback);
+
 // The signature policy of --trusted-key PATH; none where it is empty.
 Result<ReadOptions> read_options(const std::string& trusted_key);
 

@@ -14,6 +14,7 @@
 #include "tools/inputs.h"
 #include "tools/load_engine.h"
 #include "tools/output.h"
+#include "tools/plugin_report.h"
 #include "tools/statistics.h"
 #include "tools/verbs.h"
 
@@ -33,6 +34,7 @@ std::string label(const Plan& plan, const Step& step) {
   if (step.kind == Step::Kind::check) return "check";
   if (step.kind == Step::Kind::branch) return "if";
   if (step.kind == Step::Kind::loop) return "loop";
+  if (const auto* plugin = step.problem.op ? step.problem.op.get_if<PluginOp>() : nullptr) return plugin->label();
   const std::string op(step.problem.op ? step.problem.op.name() : "pointwise");
   const std::string fused = step.problem.op && !step.problem.epilogue.empty()
                                 ? fmt::format("+{}", step.problem.epilogue.instructions.size())
@@ -226,6 +228,7 @@ Result<int> run_profile(const ProfileArgs& args) {
     if (rate > 0) rows.back()[integers ? "gops" : "gflops"] = rate;
     if (step.problem.products) rows.back()["products"] = name(*step.problem.products);
   }
+  say_plugins(args.common, plan, medians);
   say_onednn(args.common);
   if (!args.trace.empty()) MJ_TRY(write_trace(args.trace, engine->program(), medians));
   nlohmann::ordered_json json = {{"schema", "millijoule.profile/1"},
@@ -239,6 +242,7 @@ Result<int> run_profile(const ProfileArgs& args) {
   }
   json["onednn"] = onednn_json();
   json["notices"] = engine->notices();
+  json["plugins"] = plugins_json(plan, medians);
   json["steps"] = std::move(rows);
   MJ_TRY(write_json(args.common, json));
   return 0;

@@ -87,6 +87,7 @@ Result<int> run_tactics(const TacticsArgs& args) {
     options.tune.forced = knob(Knob::tactic).value_or("");
     MJ_TRY(check_forced(options.tune.forced));
     options.verify = false;
+    options.fallback = nodes_of(args.fallback);
     MJ_ASSIGN(Compiled compiled, compile(args.path, options));
     manifest = std::move(compiled.manifest);
   } else {

@@ -19,6 +19,7 @@ struct Common {
   int threads = 0;  // 0: all that the machine and its quota allow
   uint64_t seed = 1;
   std::string progress = "auto";  // auto, plain, none
+  std::vector<std::string> plugins;
 };
 
 // How verbs that run an engine load it.
@@ -31,7 +32,7 @@ struct CompileArgs {
   Common common;
   std::string model, output, target = "cpu", precision = "fp32", objective = "latency", profile, cache, cache_dir,
                              sign_key, min_shapes, opt_shapes, max_shapes;
-  std::vector<std::string> samples;
+  std::vector<std::string> samples, fallback;
   std::optional<double> tolerance;  // absent: of the precision
   double tune_seconds = 60;
   std::optional<double> tune_joules, max_latency_ms;
@@ -70,6 +71,7 @@ struct InspectArgs {
 struct CompareArgs {
   Common common;
   std::string left, right, inputs, shapes, trusted_key;
+  std::vector<std::string> fallback;
   double tolerance = 1e-4;
   bool steps = false;
 };
@@ -87,11 +89,13 @@ struct ProfileArgs {
 struct TacticsArgs {
   Common common;
   std::string path;  // a model or an engine; empty: list the rows
+  std::vector<std::string> fallback;
 };
 
 struct ExplainArgs {
   Common common;
   std::string model, node;  // node: part of the names to show; empty: all
+  std::vector<std::string> fallback;
 };
 
 struct EnergyArgs {

@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "engine/format/plugin_steps.h"
+
 namespace mj {
 namespace {
 
@@ -73,6 +75,32 @@ std::string candidate_text(const Candidate& candidate) {
   return out;
 }
 
+// The problem; of a long one, as models within attributes make it, both ends.
+std::string problem_text(const Problem& problem) {
+  constexpr size_t kEnd = 400;
+  std::string text = printable(to_string(problem));
+  if (text.size() <= 3 * kEnd) return text;
+  return printable(text.substr(0, kEnd)) + " ... " + printable(text.substr(text.size() - kEnd));
+}
+
+std::string plugin_lines(const Manifest& manifest) {
+  std::string out;
+  for (const PluginUse& use : manifest.plugins) {
+    std::string targets;
+    for (const EngineTarget& target : manifest.targets) {
+      int on_host = 0, on_device = 0;
+      for (const PluginStep& step : plugin_steps(target.plan)) {
+        if (step.op->plugin == use.name) ++(step.needs_plugin() ? on_host : on_device);
+      }
+      targets += fmt::format("; {}: {} {} by it", printable(target.name), on_host, on_host == 1 ? "step" : "steps");
+      if (on_device) targets += fmt::format(", {} on the GPU without it", on_device);
+    }
+    out += fmt::format("{:<12}{} version {}, SHA-256 {}{}\n", "plugin", printable(use.name), use.version,
+                       to_hex(use.digest), targets);
+  }
+  return out;
+}
+
 std::string step_lines(const Plan& plan, const std::string& indent) {
   std::string out;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -98,7 +126,7 @@ std::string step_lines(const Plan& plan, const std::string& indent) {
         out += fmt::format("  loop carrying {}\n{}", step.carried, step_lines(*step.branches[0], inner));
         break;
       case Step::Kind::kernel:
-        out += fmt::format("\n{}{}\n", inner, printable(to_string(step.problem)));
+        out += fmt::format("\n{}{}\n", inner, problem_text(step.problem));
         out += fmt::format("{}by {} version {}{}\n", inner, printable(step.choice.row), step.choice.version,
                            step.choice.config.empty() ? "" : " {" + printable(step.choice.config) + "}");
         if (step.alternative) {
@@ -198,6 +226,7 @@ std::string inspect_text(const LoadedEngine& engine, const InspectOptions& optio
     out += "\n";
   }
   for (const EngineTarget& target : manifest.targets) out += target_lines(target, options.steps);
+  out += plugin_lines(manifest);
   if (manifest.accuracy) out += accuracy_lines(*manifest.accuracy);
   for (const Measurement& row : engine.measurements.rows) out += measurement_line(row);
   if (!manifest.samples.empty()) out += fmt::format("{:<12}{} kept in the file\n", "samples", manifest.samples.size());

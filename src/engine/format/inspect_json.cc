@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/format/inspect.h"
+#include "ops/plugin.h"
 
 namespace mj {
 namespace {
@@ -71,6 +72,9 @@ Json kernel_json(const Step& step) {
               {"candidates", candidates},
               {"refused", refused}};
   if (step.problem.products) out["precision"]["products"] = name(*step.problem.products);
+  if (const auto* plugin = step.problem.op ? step.problem.op.get_if<PluginOp>() : nullptr) {
+    out["plugin"] = printable(plugin->label());
+  }
   if (const std::optional<Alternative>& other = step.alternative) {
     out["alternative"] = {
         {"tactic", printable(other->row)}, {"version", other->version}, {"config", printable(other->config)}};
@@ -187,6 +191,13 @@ Json inspect_json(const LoadedEngine& engine) {
       {"model_file", printable(from.model_file)}, {"model_sha256", to_hex(from.model_digest)},
       {"producer", printable(from.producer)},     {"producer_version", printable(from.producer_version)},
       {"options", printable(from.options)},       {"seed", from.seed}};
+  if (!manifest.plugins.empty()) {
+    out["plugins"] = Json::array();
+    for (const PluginUse& use : manifest.plugins) {
+      out["plugins"].push_back(
+          {{"name", printable(use.name)}, {"version", use.version}, {"sha256", to_hex(use.digest)}});
+    }
+  }
   if (manifest.accuracy) out["accuracy"] = accuracy_json(*manifest.accuracy);
   out["measurements"] = measurements;
   out["samples"] = manifest.samples.size();

@@ -91,6 +91,15 @@ struct Sample {
   bool operator==(const Sample& other) const;  // by contents
 };
 
+// A library of the user's that computes some of the nodes.
+struct PluginUse {
+  std::string name;
+  int64_t version = 1;
+  Digest digest{};  // SHA-256 of its file where the engine was compiled
+
+  bool operator==(const PluginUse&) const = default;
+};
+
 struct Manifest {
   std::vector<Port> inputs, outputs;  // every target's plan has these in this order
   std::vector<Profile> profiles;
@@ -98,6 +107,7 @@ struct Manifest {
   Provenance provenance;
   std::optional<AccuracyCard> accuracy;
   std::vector<Sample> samples;
+  std::vector<PluginUse> plugins;
 
   bool operator==(const Manifest&) const = default;
 };

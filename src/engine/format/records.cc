@@ -272,6 +272,7 @@ Records to_records(const Manifest& manifest, const Measurements& measurements, C
   record.profiles = manifest.profiles;
   record.provenance = manifest.provenance;
   record.accuracy = manifest.accuracy;
+  record.plugins = manifest.plugins;
   for (const EngineTarget& target : manifest.targets) {
     PlanToRecord convert(target, static_cast<int>(record.targets.size()), constants, records.measurements.step_times);
     record.targets.push_back({target.name, target.requirements, target.precision, target.verification,
@@ -299,6 +300,7 @@ Result<Manifest> from_records(ManifestRecord record, const MeasurementsRecord& m
   manifest.profiles = std::move(record.profiles);
   manifest.provenance = std::move(record.provenance);
   manifest.accuracy = std::move(record.accuracy);
+  manifest.plugins = std::move(record.plugins);
   for (TargetRecord& target : record.targets) {
     const auto measured = times.find(target.name);
     PlanFromRecord convert(static_cast<int>(manifest.targets.size()), constants,

@@ -95,6 +95,7 @@ struct ManifestRecord {
   Provenance provenance;
   std::optional<AccuracyCard> accuracy;
   std::vector<SampleRecord> samples;
+  std::vector<PluginUse> plugins;
 };
 
 // The measured seconds and joules of a kernel step's candidates, in their order; negative where there are none.

@@ -352,6 +352,13 @@ void fields(V& v, T& x) {
   v(1, "inputs", x.inputs);
   v(2, "outputs", x.outputs);
 }
+template <class V, Of<PluginUse> T>
+void fields(V& v, T& x) {
+  v.message("PluginUse");
+  v(1, "name", x.name);
+  v(2, "version", x.version);
+  v(3, "digest", x.digest);
+}
 template <class V, Of<ManifestRecord> T>
 void fields(V& v, T& x) {
   v.message("Manifest");
@@ -362,6 +369,7 @@ void fields(V& v, T& x) {
   v(5, "provenance", x.provenance);
   v(6, "accuracy", x.accuracy);
   v(7, "samples", x.samples);
+  v(8, "plugins", x.plugins);
 }
 template <class V, Of<Measurement> T>
 void fields(V& v, T& x) {

@@ -4,37 +4,20 @@
 #include <dlfcn.h>
 
 #include <atomic>
-#include <filesystem>
 #include <vector>
 
 #include "base/knobs.h"
+#include "base/library.h"
 
 namespace mj::onednn {
 namespace {
 
 constexpr char kFile[] = "libmj_onednn.so";
 
-// The program or library that this code is linked into.
-std::filesystem::path own_folder() {
-  Dl_info info{};
-  if (!dladdr(reinterpret_cast<const void*>(&own_folder), &info) || !info.dli_fname) return {};
-  std::error_code failed;
-  // A program's own name may be what the shell was given; the link is always right.
-  const std::filesystem::path file = std::filesystem::path(info.dli_fname).is_absolute()
-                                         ? std::filesystem::path(info.dli_fname)
-                                         : std::filesystem::read_symlink("/proc/self/exe", failed);
-  return failed ? std::filesystem::path() : std::filesystem::weakly_canonical(file, failed).parent_path();
-}
-
 std::vector<std::string> places() {
   if (const auto named = knob(Knob::onednn)) return {std::string(*named)};
   std::vector<std::string> places;
-  if (const std::filesystem::path folder = own_folder(); !folder.empty()) {
-    for (const std::filesystem::path& place : {folder / kFile, folder / ".." / "lib" / kFile}) {
-      std::error_code failed;
-      if (std::filesystem::exists(place, failed)) places.push_back(place.string());
-    }
-  }
+  if (const std::optional<std::string> beside = beside_this_code(kFile)) places.push_back(*beside);
   places.emplace_back(kFile);
   return places;
 }

@@ -36,7 +36,7 @@ std::optional<Tensor> computed(const Graph& graph, ValueId id, int depth = 4) {
   if (known(graph, id).present()) return known(graph, id);
   const Node* node = graph.producer(id);
   if (!node || !node->op || !node->epilogue.empty() || !node->regions.empty() || depth == 0 ||
-      node->outputs.size() != 1)
+      node->outputs.size() != 1 || !node->op.pure())
     return std::nullopt;
   std::vector<Tensor> inputs;
   for (ValueId input : node->inputs) {
