@@ -321,3 +321,24 @@ def test_profiling_an_unverified_engine_needs_the_flag(bench):
     engine = bench.compile(model_of(ONE), "--no-verify")
     refused(FAILED, "profile", engine, says="unverified (asked not to)")
     mjlib.millijoule("profile", engine, "--iterations", 1, "--allow-unverified")
+
+
+def test_docs_ops_is_what_ops_prints():
+    shown = mjlib.millijoule("ops", "--markdown").stdout
+    assert (mjlib.ROOT / "docs/ops.md").read_text() == shown, "millijoule ops --markdown > docs/ops.md writes it anew"
+
+
+def test_every_operator_is_asked_what_computes_it():
+    """A new operator that no probe reaches gets a line in src/tools/op_probes.inc."""
+    unknown = {row["name"] for row in mjlib.millijoule_json("ops")["ops"] if not row["reference"] and not row["boxed"]}
+    assert unknown <= {"constant", "if", "plugin", "sequence_empty"}
+
+
+def test_ops_name_the_rows_of_an_operator():
+    rows = {row["name"]: row for row in mjlib.millijoule_json("ops")["ops"]}
+    assert {"row": "gemm_f32", "types": ["f32"]} in rows["matmul"]["cpu"]
+    assert "f16" in next(row["types"] for row in rows["matmul"]["cuda"] if row["row"] == "gemm_cuda_mma")
+    assert "f64" in rows["matmul"]["reference"]
+    assert not rows["det"]["cpu"] and not rows["det"]["cuda"]
+    text = mjlib.millijoule("ops").stdout
+    assert "max_pool" in text and "pool_f32: f32" in text and "com.microsoft" in text

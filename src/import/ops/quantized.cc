@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantized operators, spelled out with quantize_linear, dequantize_linear and integer maths.
+#include "import/ops/quantized.h"
+
 #include "import/ops/irregular.h"
 
 namespace mj::onnx {
@@ -13,7 +15,8 @@ ValueId centered(NodeImport& node, size_t x, ValueId zero_point) {
   return node.emit(op("sub"), {wide, node.emit(to_i32, {zero_point})});
 }
 
-// The input, which must be one number; where only running can tell, it is made one then.
+}  // namespace
+
 ValueId one_number(NodeImport& node, size_t input) {
   if (!node.has(input)) return kAbsent;
   const ValueId given = node.in(input);
@@ -28,6 +31,9 @@ ValueId one_number(NodeImport& node, size_t input) {
 }
 
 ValueId dequantized(NodeImport& node, ValueId x, ValueId scale, ValueId zero, int64_t axis) {
+  if (zero != kAbsent && node.type(scale).rank() == 1 && node.type(zero).rank() == 0) {  // one for all
+    zero = node.emit(op("expand"), {zero, node.emit(op("shape"), {scale})});
+  }
   return node.emit(op("dequantize_linear", {{0, "axis", axis}}), {x, scale, zero});
 }
 
@@ -42,16 +48,11 @@ void import_scaled(NodeImport& node, std::string_view name) {
   node.finish(node.op(name), inputs);
 }
 
-}  // namespace
-
 void import_quantize_linear(NodeImport& node) { import_scaled(node, "quantize_linear"); }
 void import_dequantize_linear(NodeImport& node) { import_scaled(node, "dequantize_linear"); }
 
 // scale = (max(x, 0) - min(x, 0)) / 255, zero point = saturate(round(-min / scale)); a tensor of zeros has scale 1
-void import_dynamic_quantize_linear(NodeImport& node) {
-  node.inputs_between(1, 1);
-  node.outputs_at_most(3);
-  const ValueId x = node.in(0);
+DynamicallyQuantized dynamically_quantized(NodeImport& node, ValueId x) {
   const DType dtype = node.dtype(x);
   const auto all = [&](const char* name) { return node.emit(op(name, {{0, "keepdims", false}}), {x}); };
   const ValueId zero = node.scalar(0, dtype);
@@ -64,9 +65,16 @@ void import_dynamic_quantize_linear(NodeImport& node) {
   const ValueId point = node.emit(op("round"), {node.emit(op("neg"), {node.emit(op("div"), {low, scale})})});
   const ValueId clipped = node.emit(op("clip", {{0, "min", 0.0f}, {0, "max", 255.0f}}), {point});
   const ValueId zero_point = node.emit(op("cast", {{0, "to", DType::u8}}), {clipped});
-  node.output(0, node.emit(op("quantize_linear"), {x, scale, zero_point}));
-  node.output(1, scale);
-  node.output(2, zero_point);
+  return {node.emit(op("quantize_linear"), {x, scale, zero_point}), scale, zero_point};
+}
+
+void import_dynamic_quantize_linear(NodeImport& node) {
+  node.inputs_between(1, 1);
+  node.outputs_at_most(3);
+  const DynamicallyQuantized y = dynamically_quantized(node, node.in(0));
+  node.output(0, y.values);
+  node.output(1, y.scale);
+  node.output(2, y.zero_point);
 }
 
 void import_matmul_integer(NodeImport& node) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conv, ConvTranspose and pools: kernel_shape repeats what the weights say already, and is checked against them.
+#include "import/ops/window.h"
+
 #include "import/ops/irregular.h"
 
 namespace mj::onnx {
@@ -17,6 +19,11 @@ void check_kernel_shape(NodeImport& node, ValueId weights) {
 }
 
 }  // namespace
+
+ValueId convolution(NodeImport& node, std::vector<ValueId> inputs) {
+  check_kernel_shape(node, node.in(1));
+  return node.emit(node.op("conv"), std::move(inputs));
+}
 
 void import_conv(NodeImport& node) {
   node.inputs_between(2, 3);
@@ -58,6 +65,12 @@ void import_max_pool(NodeImport& node) {
   node.ignore("storage_order");  // the order of Indices
   node.output(0, node.emit(node.op("max_pool"), {node.in(0)}));
   if (node.wants(1)) node.output(1, node.emit(node.op("max_pool_indices"), {node.in(0)}));
+}
+
+// Of images [N,spatial...,C].
+void import_nhwc_max_pool(NodeImport& node) {
+  node.inputs_between(1, 1);
+  node.finish(node.op("max_pool", {{0, "channels_last", true}}), {node.in(0)});
 }
 
 }  // namespace mj::onnx
