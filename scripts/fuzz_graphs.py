@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Random graphs (random_graphs.py) compiled and run, beside ONNX Runtime.
+"""Random graphs (random_draw.py) compiled and run, beside ONNX Runtime.
 
-Each is taken as a user would, and once more in a way that the seed picks: without rewrites and with reference kernels
-alone (the oracle), without one stage of rewrites, with portable kernels, with all dimensions known. An answer may be as
-far from the exact one as four times ONNX Runtime's is, or as rounding explains; the exact one is the same graph in f64.
+Each is taken as a user would, without rewrites and with reference kernels alone (the oracle), and once more in a way
+that the seed picks: without some rewrites, with reference kernels, with portable ones, without oneDNN. An answer may be
+as far from the exact one as four times ONNX Runtime's is, or as rounding explains; the exact one is the same graph in
+f64.
 
 What fails is made smaller as long as it still fails, and kept under build/fuzz-graphs/SEED: the model, its inputs, what
 was found. Exit code 1 if anything failed. What ours refuses by name is counted, and shown with its reason.
@@ -13,6 +14,8 @@ was found. Exit code 1 if anything failed. What ours refuses by name is counted,
 import argparse
 import collections
 import concurrent.futures
+import concurrent.futures.process
+import json
 import os
 import pathlib
 import re
@@ -26,6 +29,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import random_draw
 import random_graphs
 
 FINDINGS = mjlib.ROOT / "build/fuzz-graphs"
@@ -45,12 +49,12 @@ def ways(rng):
     """The environments it is compiled in."""
     names = passes()
     left_out = [str(name) for name in rng.permutation(names)[:rng.integers(1, len(names))]]
-    others = [("oracle", {"MJ_PASSES": ",".join(f"-{name}" for name in names), "MJ_TACTIC": REFERENCE}),
-              ("some passes", {"MJ_PASSES": ",".join(f"-{name}" for name in left_out)}),
+    oracle = ("oracle", {"MJ_PASSES": ",".join(f"-{name}" for name in names), "MJ_TACTIC": REFERENCE})
+    others = [("some passes", {"MJ_PASSES": ",".join(f"-{name}" for name in left_out)}),
               ("reference kernels", {"MJ_TACTIC": REFERENCE}),
               ("portable kernels", {"MJ_ISA": "portable"}),
               ("no oneDNN", {"MJ_TACTIC": "-onednn"})]
-    return [("as it comes", {}), others[rng.integers(len(others))]]
+    return [("as it comes", {}), oracle, others[rng.integers(len(others))]]
 
 
 def in_f64(model):
@@ -84,8 +88,7 @@ def ancestors(nodes, outputs):
     for node in reversed(nodes):
         if needed & set(node.output):
             kept.append(node)
-            needed |= set(node.input) | {name for attribute in node.attribute for inner in attribute.g.node
-                                         for name in inner.input}
+            needed |= set(random_graphs.inputs_of([node]))
     return kept[::-1]
 
 
@@ -130,18 +133,21 @@ def outside(ours, want, best):
     return f"is off by {error.max():.3g} of {scale:.3g}, onnxruntime by {other.max():.3g}"
 
 
-def check(model, feed, environment, want=None):
-    """(outcome, reason): passed, refused, or failed."""
+def check(model, feed, environment, want=None, fired=None):
+    """(outcome, reason): passed, refused, or failed. `fired`: a set for the names of the passes that changed it."""
     want = want or theirs(model, feed)
     with tempfile.TemporaryDirectory() as scratch:
         path, engine, inputs, results = (f"{scratch}/{name}" for name in ("model.onnx", "engine", "in.npz", "out.npz"))
         pathlib.Path(path).write_bytes(model.SerializeToString())
-        done = mjlib.millijoule("compile", path, "-o", engine, "--estimate", "--threads", "1", "-q", env=environment,
-                                check=False)
+        done = mjlib.millijoule("compile", path, "-o", engine, "--estimate", "--threads", "1", "-q", "--json",
+                                f"{scratch}/report.json", env=environment, check=False)
         if done.returncode == 3:
             return "refused", done.stderr.strip().splitlines()[-1].strip()
         if done.returncode:
             return "failed", f"compile ends with {done.returncode}: {done.stderr.strip()}"
+        if fired is not None:
+            report = json.loads(pathlib.Path(f"{scratch}/report.json").read_text())
+            fired |= {entry["name"] for entry in report["passes"] if entry["changed"]}
         np.savez(inputs, **feed)
         done = mjlib.millijoule("run", engine, "--inputs", inputs, "--outputs", results, "--allow-unverified",
                                 "--threads", "1", "-q", env=environment, check=False)
@@ -163,11 +169,7 @@ def with_nodes(model, feed, values, nodes, outputs):
     """These nodes alone; what they read of others becomes inputs, with the values that it had."""
     made = {name for node in nodes for name in node.output}
     held = {tensor.name: tensor for tensor in model.graph.initializer}
-    read = list(dict.fromkeys(name for node in nodes for name in node.input if name and name not in made))
-    for node in nodes:  # and what their branches read
-        for attribute in node.attribute:
-            for inner in attribute.g.node:
-                read += [name for name in inner.input if name in values and name not in read and name not in made]
+    read = [name for name in random_graphs.inputs_of(nodes) if name in values and name not in made]
     dims = {value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
             for value in model.graph.input}
     inputs = [random_graphs.info(name, values[name], dims.get(name)) for name in read if name not in held]
@@ -176,7 +178,8 @@ def with_nodes(model, feed, values, nodes, outputs):
         value = random_graphs.info(name, values[name])
         value.type.tensor_type.ClearField("shape")
         untyped.append(value)
-    smaller = random_graphs.made_model(nodes, inputs, untyped, [held[name] for name in read if name in held])
+    smaller = random_graphs.made_model(nodes, inputs, untyped, [held[name] for name in read if name in held],
+                                       model.opset_import[0].version)
     return smaller, {value.name: values[value.name] for value in inputs}
 
 
@@ -207,6 +210,10 @@ def reduced(model, feed, environment, kind):
     changed = True
     while changed:
         changed = False
+        for name in list(outputs):  # where it takes more than one
+            rest = [other for other in outputs if other != name]
+            if rest and (found := still(nodes, rest)):
+                best, outputs, changed = found, rest, True
         needed = ancestors(nodes, outputs)
         if len(needed) < len(nodes) and (found := still(needed, outputs)):
             best, nodes, changed = found, needed, True
@@ -226,21 +233,21 @@ def reduced(model, feed, environment, kind):
 
 
 def one(seed, findings):
-    """[(way, outcome, reason)] and the operators of the graph."""
+    """[(way, outcome, reason)], the operators of the graph, the passes that changed it."""
     try:
-        model, feed = random_graphs.random_graph(seed)
+        model, feed = random_draw.random_graph(seed)
         want = theirs(model, feed)
     except Exception as error:
-        return [("generator", "dropped", repr(error)[:200])], []
-    found = []
+        return [("generator", "dropped", repr(error)[:200])], [], set()
+    found, fired = [], set()
     rng = np.random.default_rng([seed, 1])
     for way, environment in ways(rng):
-        outcome, reason = check(model, feed, environment, want)
+        outcome, reason = check(model, feed, environment, want, None if environment else fired)
         found.append((way, outcome, reason))
         if outcome == "failed":
             keep(findings / str(seed), way, environment, model, feed, reason)
             break
-    return found, [node.op_type for node in model.graph.node]
+    return found, [node.op_type for node in model.graph.node], fired
 
 
 def keep(folder, way, environment, model, feed, reason):
@@ -271,31 +278,52 @@ def main():
     return 1 if run(args.graphs, args.seed, args.jobs, args.seconds) else 0
 
 
+def alone(seed, findings):
+    """one() in a process of its own, which a graph may end."""
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(one, seed, findings).result()
+        except concurrent.futures.process.BrokenProcessPool:
+            return [("generator", "dropped", "ONNX Runtime ended the process")], [], set()
+
+
 def run(graphs, seed, jobs, seconds=float("inf"), findings=FINDINGS):
     """How many of these graphs failed; prints them, and what all were made of."""
     start, failed = time.time(), 0
-    counts, reasons, operators = collections.Counter(), collections.Counter(), collections.Counter()
-    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
-        seeds = iter(range(seed, seed + graphs))
-        running = {pool.submit(one, at, findings): at for at, _ in zip(seeds, range(2 * jobs))}
-        while running:
-            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in finished:
-                at = running.pop(future)
-                found, used = future.result()
-                operators.update(used)
-                counts["graphs"] += found[0][1] != "dropped"
-                for way, outcome, reason in found:
-                    counts[outcome] += 1
-                    if outcome in ("refused", "dropped"):
-                        reasons[re.sub(r"'[^']*'|#\d+|v\d+_\d+|; \d+ nodes?:.*", "...", reason)[:150]] += 1
-                    if outcome == "failed":
-                        failed += 1
-                        print(f"{at}, {way}: {reason.splitlines()[0][:300]}", flush=True)
-                if time.time() - start < seconds and (following := next(seeds, None)) is not None:
-                    running[pool.submit(one, following, findings)] = following
+    counts, reasons, operators, fired = (collections.Counter() for _ in range(4))
+    pool = concurrent.futures.ProcessPoolExecutor(jobs)
+    seeds = iter(range(seed, seed + graphs))
+    running = {pool.submit(one, at, findings): at for at, _ in zip(seeds, range(2 * jobs))}
+    while running:
+        finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+        results = []
+        for future in finished:
+            at = running.pop(future)
+            try:
+                results.append((at, future.result()))
+            except concurrent.futures.process.BrokenProcessPool:  # ONNX Runtime ended it; which of these did it?
+                results += [(each, alone(each, findings)) for each in (at, *running.values())]
+                running.clear()
+                pool = concurrent.futures.ProcessPoolExecutor(jobs)
+                break
+        for at, (found, used, changed_by) in results:
+            operators.update(used)
+            fired.update(changed_by)
+            counts["graphs"] += found[0][1] != "dropped"
+            for way, outcome, reason in found:
+                counts[outcome] += 1
+                if outcome in ("refused", "dropped"):
+                    reasons[re.sub(r"'[^']*'|#\d+|v\d+_\d+|; \d+ nodes?:.*", "...", reason)[:150]] += 1
+                if outcome == "failed":
+                    failed += 1
+                    print(f"{at}, {way}: {reason.splitlines()[0][:300]}", flush=True)
+            if time.time() - start < seconds and (following := next(seeds, None)) is not None:
+                running[pool.submit(one, following, findings)] = following
+    pool.shutdown()
     for reason, count in reasons.most_common(20):
         print(f"refused or dropped {count:4}  {reason}")
+    print("graphs that each rewrite changed:", ", ".join(
+        f"{name} {fired[name]}" for name in sorted(passes(), key=lambda name: fired[name])))
     rarest = ", ".join(f"{name} {count}" for name, count in operators.most_common()[:-11:-1])
     print(f"{counts['graphs']} graphs of {sum(operators.values())} nodes, {len(operators)} operators "
           f"(fewest: {rarest}); {counts['passed']} runs passed, {counts['refused']} refused, {failed} graphs failed; "

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 23
+OPSETS = (21, 23, 23, 24, 26)  # each has operators that ONNX Runtime does not have in another
 EDGE = 2e-3  # how far from an edge a number lies that is rounded or compared
 LARGEST = 1e4
 
@@ -28,18 +28,32 @@ def quiet_session(model, optimized=True):
 
 
 def info(name, array, shape=None):
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype),
-                                         array.shape if shape is None else shape)
+    dtype = TensorProto.STRING if array.dtype.kind in "UO" else helper.np_dtype_to_tensor_dtype(array.dtype)
+    return helper.make_tensor_value_info(name, dtype, array.shape if shape is None else shape)
 
 
-def made_model(nodes, inputs, outputs, constants=()):
+def made_model(nodes, inputs, outputs, constants=(), opset=23):
     graph = helper.make_graph(nodes, "random", inputs, outputs, initializer=list(constants))
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    domains = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=domains, ir_version=10)
+
+
+def inputs_of(nodes):
+    """The names that they read, also in their branches and bodies, in order."""
+    names = {}
+    for node in nodes:
+        names |= dict.fromkeys(name for name in node.input if name)
+        for attribute in node.attribute:
+            names |= dict.fromkeys(inputs_of(attribute.g.node))
+    return list(names)
 
 
 class Graph:
-    def __init__(self, rng):
+    def __init__(self, rng, opset=23):
+        self.opset = opset
+        self.most = 20000  # elements of a value
         self.rng, self.nodes, self.values, self.inputs, self.constants = rng, [], {}, [], {}
+        self.hidden = set()  # values that no other node shall read
 
     # --- drawing
     def chance(self, p):
@@ -86,7 +100,7 @@ class Graph:
     def some(self, fits=lambda array: True, dtype=np.float32):
         """A value that is there, later ones first."""
         names = [name for name, array in self.values.items()
-                 if array.dtype == dtype and name not in self.constants and fits(array)]
+                 if array.dtype == dtype and name not in self.constants and name not in self.hidden and fits(array)]
         if not names:
             raise Rejected
         return names[-1 - int(min(self.rng.exponential(3), len(names) - 1))]
@@ -119,30 +133,49 @@ class Graph:
     def node(self, op, inputs, outputs=1, domain="", **attributes):
         """The names of its outputs, or the name of the only one."""
         names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
-        node = helper.make_node(op, inputs, names, domain=domain, **attributes)
-        given = list(dict.fromkeys(name for name in inputs if name))
+        self.add([helper.make_node(op, inputs, names, domain=domain, **attributes)], names)
+        return names[0] if outputs == 1 else names
+
+    def together(self, build):
+        """`build(node)` makes nodes of which nobody sees but the last value: what lies between need not be tensors."""
+        nodes = []
+
+        def node(op, inputs, outputs=1, **attributes):
+            names = [f"v{len(self.nodes) + len(nodes)}_{i}" for i in range(outputs)]
+            nodes.append(helper.make_node(op, inputs, names, **attributes))
+            return names[0] if outputs == 1 else names
+
+        name = build(node)
+        self.add(nodes, [name])
+        return name
+
+    def add(self, nodes, names):
+        """Runs them; what they make under these names is there from now on."""
+        given = [name for name in inputs_of(nodes) if name in self.values]
         constants = [numpy_helper.from_array(self.values[name], name) for name in given if name in self.constants]
         varying = [info(name, self.values[name]) for name in given if name not in self.constants]
         untyped = [onnx.ValueInfoProto(name=name) for name in names]
+        ops = ", ".join(node.op_type for node in nodes)
         try:
-            session = quiet_session(made_model([node], varying, untyped, constants), optimized=False)
-            results = session.run(None, {value.name: self.values[value.name] for value in varying})
+            model = made_model(nodes, varying, untyped, constants, self.opset)
+            results = quiet_session(model, optimized=False).run(None, {v.name: self.values[v.name] for v in varying})
         except Exception as error:
-            raise Rejected(f"{op}: {error}") from None
+            raise Rejected(f"{ops}: {error}") from None
         for array in results:
-            if not isinstance(array, np.ndarray) or array.size > 20000 or array.ndim > 6:
-                raise Rejected(op)
+            if not isinstance(array, np.ndarray) or array.dtype.kind in "UO":
+                raise Rejected(ops)
+            if array.size > self.most or array.ndim > 6:
+                raise Rejected(ops)
             if array.dtype.kind == "f" and array.size:
                 if not np.all(np.isfinite(array)) or np.abs(array).max() > LARGEST:
-                    raise Rejected(op)
-        self.nodes.append(node)
+                    raise Rejected(ops)
+        self.nodes += nodes
         self.values.update(zip(names, results))
-        return names[0] if outputs == 1 else names
 
     def model(self, symbolic=0.0):
         """(model, feed): what nobody reads is an output, and some of what is read."""
-        read = {name for node in self.nodes for name in node.input}
-        made = [name for node in self.nodes for name in node.output]
+        read = set(inputs_of(self.nodes))
+        made = [name for node in self.nodes for name in node.output if name in self.values]
         outputs = [name for name in made if name not in read or self.chance(0.08)]
         used = [name for name in self.inputs if name in read]
 
@@ -157,7 +190,8 @@ class Graph:
             value.type.tensor_type.ClearField("shape")
             untyped.append(value)
         constants = [numpy_helper.from_array(array, name) for name, array in self.constants.items() if name in read]
-        return made_model(self.nodes, inputs, untyped, constants), {name: self.values[name] for name in used}
+        feed = {name: self.values[name] for name in used}
+        return made_model(self.nodes, inputs, untyped, constants, self.opset), feed
 
 
 # --- single operators
@@ -688,19 +722,7 @@ def branch(g):
     for op in g.rng.permutation(["Relu", "Neg", "Sigmoid", "Tanh"])[:2]:
         out = helper.make_tensor_value_info(f"{op}_out", TensorProto.FLOAT, None)
         graphs.append(helper.make_graph([helper.make_node(str(op), [x], [f"{op}_out"])], str(op), [], [out]))
-    raise_if_shared(g, x)
-    name = f"v{len(g.nodes)}_0"
-    node = helper.make_node("If", [condition], [name], then_branch=graphs[0], else_branch=graphs[1])
-    held = [numpy_helper.from_array(g.values[n], n) for n in (x, condition) if n in g.constants]
-    varying = [info(n, g.values[n]) for n in (x, condition) if n not in g.constants]
-    session = quiet_session(made_model([node], varying, [onnx.ValueInfoProto(name=name)], held))
-    g.values[name] = session.run(None, {n: g.values[n] for n in (x, condition) if n not in g.constants})[0]
-    g.nodes.append(node)
-
-
-def raise_if_shared(g, name):
-    if name in g.constants:
-        raise Rejected
+    g.node("If", [condition], then_branch=graphs[0], else_branch=graphs[1])
 
 
 # --- what rewrites look for, each with what nearly fits
@@ -834,8 +856,9 @@ def conv_and_scale(g):
     for _ in range(g.number(1, 2)):
         kind = g.number(0, 3)
         if kind == 0:
-            y = g.node("BatchNormalization", [y, g.leaf((channels,)), g.leaf((channels,)), g.leaf((channels,)),
-                                              g.leaf((channels,), 0.3, 2)])
+            known = g.chance(0.8)
+            y = g.node("BatchNormalization", [y, *(g.leaf((channels,), constant=known) for _ in range(3)),
+                                              g.leaf((channels,), 0.3, 2, known)])
         elif kind == 1:
             y = g.node("Mul", [y, g.leaf(g.pick([(1, channels, 1, 1), (channels, 1, 1), (), g.shape(y)[-1:]]))])
         elif kind == 2:
@@ -999,7 +1022,7 @@ def joined_product(g):
 
 
 def twice(g):
-    node = g.pick([n for n in g.nodes if not n.attribute or n.op_type not in ("If",)])
+    node = g.pick([n for n in g.nodes if n.op_type != "If" and not n.op_type.startswith("Random")])
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     again = g.node(node.op_type, list(node.input), outputs=len(node.output), **attributes)
     first = again if isinstance(again, str) else again[0]
@@ -1041,29 +1064,3 @@ PATTERNS = [spelled_norm, spelled_group_norm, spelled_activation, spelled_softma
             squeeze_and_excite, depthwise_then_pointwise, linear_and_scale, transposes, reshapes, pieces, lookups,
             positions, expanded, powers, division, shared_products, joined_product, twice, resized_conv, sliced_conv,
             casts]
-
-
-def random_graph(seed):
-    """(model, feed) of 3 to 30 nodes and more where a pattern ends it; the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    g = Graph(rng)
-    shapes = [(2, 3), (1, 4, 6), (2, 4, 8), (1, 3, 6, 6), (2, 4, 5, 7), (5,), (3, 1, 4)]
-    for _ in range(g.number(1, 2)):
-        g.add_input(g.floats(g.pick(shapes)))
-    most = g.number(3, 30)
-    for _ in range(6 * most):
-        if len(g.nodes) >= most:
-            break
-        before = len(g.nodes)
-        try:
-            g.pick(PATTERNS if g.chance(0.35) else SINGLE)(g)
-        except Rejected:
-            if g.chance(0.5):  # what was begun stays half of the time: it is what nearly fits
-                continue
-            for node in g.nodes[before:]:
-                for name in node.output:
-                    g.values.pop(name, None)
-            del g.nodes[before:]
-    if not g.nodes:
-        g.node("Relu", [g.some()])
-    return g.model(symbolic=rng.choice([0.0, 0.0, 0.3, 1.0]))

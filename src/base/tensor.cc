@@ -34,6 +34,7 @@ Tensor Tensor::zeros(DType dtype, std::vector<int64_t> dims) {
   tensor.dtype_ = dtype;
   tensor.size_ = count(dims, storage_bytes(dtype));
   tensor.dims_ = std::move(dims);
+  if (static_cast<size_t>(tensor.size_) > std::vector<std::string>().max_size()) throw std::bad_alloc();
   tensor.strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(tensor.size_));
   return tensor;
 }

@@ -198,6 +198,15 @@ TEST(RandomInputs, AreTheSameForOneSeedAndStayInRange) {
   EXPECT_EQ(random_inputs(unranked, {}, 4, 1).value()[0].dims(), std::vector<int64_t>{4});
 }
 
+TEST(RandomInputs, AreNotTriedAtSizesThatNoMemoryHolds) {
+  Shape shape;
+  for (const char* name : {"A", "B", "C", "D"}) shape.push_back(Dim::symbol(name));
+  const std::vector<Port> four = {{"x", Type::tensor(DType::f32, shape), 0}};
+  for (const TrialSizes& trial : trial_sizes(four, {2, 1})) EXPECT_LE(trial.length, 128);
+  const std::vector<Port> one = {{"x", Type::tensor(DType::f32, {Dim::symbol("A"), Dim(3)}), 0}};
+  EXPECT_EQ(trial_sizes(one, {2, 1}).back().length, 1024);
+}
+
 TEST(RandomInputs, FillSequencesAndOptionals) {
   const Type element = Type::tensor(DType::f32, {Dim::symbol("N"), any_dim()});
   const std::vector<Port> ports = {{"s", Type::sequence(element), 0},

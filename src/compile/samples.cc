@@ -5,7 +5,10 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <random>
+
+#include "base/checked.h"
 
 namespace mj {
 namespace {
@@ -136,11 +139,34 @@ Bindings sizes_at(std::span<const Port> inputs, int64_t batch, int64_t length) {
   return sizes;
 }
 
+namespace {
+
+// Of all inputs at these sizes; more than there can be where they do not say.
+int64_t bytes_at(std::span<const Port> inputs, const Bindings& sizes) {
+  int64_t sum = 0;
+  for (const Port& port : inputs) {
+    if (!port.type.is_tensor() || !port.type.shape) continue;
+    const Result<std::vector<int64_t>> dims = evaluate(*port.type.shape, sizes);
+    const Result<int64_t> bytes = dims.ok() ? tensor_bytes(port.type.dtype, *dims) : dims.error();
+    if (!bytes.ok() || __builtin_add_overflow(sum, *bytes, &sum)) return INT64_MAX;
+  }
+  return sum;
+}
+
+}  // namespace
+
+// With four symbols to an input, long ones are more than all memory.
 std::vector<TrialSizes> trial_sizes(std::span<const Port> inputs, std::initializer_list<int64_t> batches) {
+  constexpr int64_t kMostBytes = int64_t{1} << 24;
   std::vector<TrialSizes> trials;
+  const auto add = [&](int64_t batch, int64_t length) {
+    Bindings sizes = sizes_at(inputs, batch, length);
+    if (length > kTrialLengths[0] && bytes_at(inputs, sizes) > kMostBytes) return;
+    trials.push_back({std::move(sizes), length});
+  };
   for (const int64_t length : kTrialLengths) {
-    for (const int64_t batch : batches) trials.push_back({sizes_at(inputs, batch, length), length});
-    trials.push_back({sizes_at(inputs, length, length), length});
+    for (const int64_t batch : batches) add(batch, length);
+    add(length, length);
   }
   return trials;
 }
@@ -155,6 +181,17 @@ std::vector<int64_t> index_limits(const Graph& graph, const Bindings& sizes) {
 
 namespace {
 
+Result<Tensor> zeros_of(const Port& port, std::vector<int64_t> dims) {
+  const auto named = [&](const Error& why) { return why.in(fmt::format("input '{}'", port.name)); };
+  const Result<int64_t> bytes = tensor_bytes(port.type.dtype, dims);
+  if (!bytes.ok()) return named(bytes.error());
+  try {
+    return Tensor::zeros(port.type.dtype, std::move(dims));
+  } catch (const std::bad_alloc&) {
+    return named(error(ErrorCode::environment, "out of memory: {} bytes; give smaller shapes, or more memory", *bytes));
+  }
+}
+
 Result<Tensor> random_tensor(const Port& port, const Bindings& sizes, int64_t default_size, Noise& noise) {
   const Shape shape = port.type.shape.value_or(Shape{any_dim()});
   Bindings bindings = sizes;
@@ -162,7 +199,7 @@ Result<Tensor> random_tensor(const Port& port, const Bindings& sizes, int64_t de
     for (const std::string& symbol : dim.symbols()) bindings.try_emplace(symbol, default_size);
   }
   MJ_ASSIGN(std::vector<int64_t> dims, evaluate(shape, bindings));
-  Tensor tensor = Tensor::zeros(port.type.dtype, std::move(dims));
+  MJ_ASSIGN(Tensor tensor, zeros_of(port, std::move(dims)));
   if (port.type.dtype == DType::string) {
     // Digits, as they may be read as numbers.
     for (std::string& text : tensor.mutable_string_data()) text = std::to_string(noise.below(10));

@@ -63,6 +63,19 @@ ValueId as_declared(Graph& graph, ValueId scalar, const TypeProto& declared) {
   return graph.add1(op("unsqueeze", {{0, "axes", std::vector<int64_t>{0}}}), {scalar});
 }
 
+// Runs of a body that nothing can end earlier are so many at most: a model of more is a mistake, or meant to hang us.
+constexpr int64_t kMostRuns = int64_t{1} << 40;
+
+bool always_true(const Graph& graph, ValueId id) {
+  const Node* node = graph.producer(id);
+  while (node != nullptr && node->op && node->op.name() == "identity") {
+    id = node->inputs[0];
+    node = graph.producer(id);
+  }
+  const Tensor& value = graph.value(id).info.constant;
+  return value.present() && value.dtype() == DType::boolean && value.size() == 1 && value.data<bool>()[0];
+}
+
 ValueId true_constant(Graph& graph) { return graph.add_constant(Tensor::scalar(true)); }
 
 }  // namespace
@@ -113,6 +126,14 @@ std::vector<ValueId> Importer::finish_loop(NodeImport& node, const LoopParts& pa
   const Graph& body = result.regions[0];
   if (body.type(body.outputs[0]).dtype != DType::boolean || !is_one(body.type(body.outputs[0]))) {
     node.fail("its body's condition must be one bool, got {}", to_string(body.type(body.outputs[0])));
+    return {};
+  }
+  const Tensor most = parts.most == kAbsent ? Tensor() : graph.value(parts.most).info.constant;
+  const bool begins = parts.condition == kAbsent || always_true(graph, parts.condition);
+  if (begins && (parts.most == kAbsent || (most.present() && most.to_i64()[0] >= kMostRuns)) &&
+      always_true(body, body.outputs[0])) {
+    node.fail("its condition is always true, and it runs {}",
+              parts.most == kAbsent ? "without an end" : fmt::format("{} times", most.to_i64()[0]));
     return {};
   }
   result.inputs = {parts.most, parts.condition};

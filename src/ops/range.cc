@@ -45,6 +45,14 @@ InferResult RangeOf::infer(const InferContext& context) const {
     if (context.concrete()) return context.fail("inputs must be integers");
     return one(dtype, {context.fresh("range")});
   }
+  if (const auto first = (*start)[0].constant(), last = (*limit)[0].constant(); first && last) {
+    const bool up = *step > 0;
+    if (up ? *first >= *last : *first <= *last) return one(dtype, {Dim(0)});
+    int64_t between = 0;
+    if (__builtin_sub_overflow(up ? *last : *first, up ? *first : *last, &between)) {
+      return context.fail(fmt::format("from {} to {} are more than 2^63 numbers", *first, *last));
+    }
+  }
   const Dim room = *step > 0 ? (*limit)[0] - (*start)[0] : (*start)[0] - (*limit)[0];
   const Dim length = max(ceil_div(room, std::abs(*step)), 0);
   ValueInfo info = ValueInfo::of(Type::tensor(dtype, {length}));

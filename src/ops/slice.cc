@@ -78,7 +78,12 @@ Result<std::vector<Cut>> cuts_of(const InferContext& context) {
     const bool forward = step > 0;
     const Dim low = forward ? 0 : -1, high = forward ? dim : dim - 1;
     const int64_t far = far_along(context[0].type, static_cast<size_t>(axis));
-    if (starts) cut.start = clamp_bound((*starts)[i], dim, low, high, far);
+    if (starts) {
+      // Backwards from before the first element is from the first, unlike in Python; of none there is nothing to take.
+      const Dim& bound = (*starts)[i];
+      const bool last = !forward && bound.constant() == -1;
+      cut.start = last ? high : clamp_bound(bound, dim, forward ? low : min(Dim(0), dim - 1), high, far);
+    }
     std::optional<Dim> end;
     if (ends) end = clamp_bound((*ends)[i], dim, low, high, far);
     if (cut.start && end) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// slice(data, starts, ends, axes?, steps?): data[start:end:step] along each axis named, with Python's clamping
+// slice(data, starts, ends, axes?, steps?): data[start:end:step] along each axis named, clamped as in Python
 #pragma once
 
 #include "ops/op.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/output_memory.h"
 
+#include <new>
+
 #include "base/checked.h"
 #include "ops/op.h"
 
@@ -26,8 +28,13 @@ Result<Tensor> allocate(const PlanTensor& tensor, std::vector<int64_t> dims) {
   Result<int64_t> bytes = tensor_bytes(tensor.dtype, dims);
   if (!bytes.ok()) return bytes.error().in(fmt::format("tensor '{}'", tensor.name));
   if (*bytes > kMaxEvaluateBytes) return model_error("tensor '{}': {} bytes for these inputs", tensor.name, *bytes);
-  return tensor.dtype == DType::string ? Tensor::zeros(tensor.dtype, std::move(dims))
-                                       : Tensor::unset(tensor.dtype, std::move(dims));
+  try {
+    return tensor.dtype == DType::string ? Tensor::zeros(tensor.dtype, std::move(dims))
+                                         : Tensor::unset(tensor.dtype, std::move(dims));
+  } catch (const std::bad_alloc&) {
+    return error(ErrorCode::environment, "tensor '{}': out of memory: {} bytes; give smaller shapes, or more memory",
+                 tensor.name, *bytes);
+  }
 }
 
 Destination destination(const RunOptions& options, size_t output) {

@@ -175,6 +175,14 @@ def test_a_number_with_a_dim_gives_its_dim_to_the_result(bench):
     }"""), {"x": np.array(0.5, np.float32)})
 
 
+def test_a_constant_under_two_names_keeps_both(bench):
+    """The one is an output, of the other a rewrite makes new weights."""
+    bench.agree(model_of("""agraph (float[1,1,3,4] x) => (float[1,1,1,1] y, float[1,1,3,4] z)
+      <float[1,1,1,1] w = {2}, float s = {0.5}> {
+      v = Neg(w)  y = Max(v)  a = Conv(x, v)  z = Add(a, s)
+    }"""), {"x": normal(1, 1, 3, 4)})
+
+
 def test_random_graphs_agree(tmp_path):
     """A short run of ./run fuzz-graphs."""
     import fuzz_graphs

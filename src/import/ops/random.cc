@@ -70,6 +70,7 @@ void import_bernoulli(NodeImport& node) {
 void import_multinomial(NodeImport& node) {
   node.inputs_between(1, 1);
   const ValueId x = node.in(0);
+  if (node.rank(x) != 2) return node.fail("input 0 must have 2 dims, got {}", to_string(node.type(x)));
   const int64_t samples[] = {node.integer("sample_size", 1)};
   const DType dtype = node.dtype("dtype", DType::i32), real = node.dtype(x);
   const auto part = [&](int64_t at) { return node.emit(op("shape", {{0, "start", at}, {0, "end", at + 1}}), {x}); };

@@ -61,6 +61,8 @@ void import_stft(NodeImport& node) {
   const auto single = [&](size_t i) {
     return node.emit(op("reshape"), {whole(node.in(i)), node.integers_constant({})});
   };
+  const std::optional<std::vector<int64_t>> known = node.graph.value(node.in(1)).info.known_elements();
+  if (known && known->size() == 1 && (*known)[0] < 1) return node.fail("frame_step is {}", (*known)[0]);
   const ValueId step = single(1);
   if (!node.has(2) && !node.has(3)) return node.fail("a window or a frame_length must be given");
   const ValueId length = node.has(3) ? single(3) : size(node.in(2), 0);

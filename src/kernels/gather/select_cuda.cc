@@ -67,16 +67,16 @@ std::optional<Cuts> cuts_of(const Problem& problem) {
 constexpr std::string_view kSliceStart =
     R"(// Where the slice of an axis of length n starts: a negative bound counts from the end, then it is clamped.
 __device__ __forceinline__ int slice_start(int start, int n, int step) {
-  const int low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
-  if (start < 0) start = start < -n ? low : start + n;
-  return min(max(start, low), high);
+  const int high = step > 0 ? n : n - 1;
+  if (start < 0) start = start < -n ? 0 : start + n;
+  return min(max(start, 0), high);
 }
 )";
 
 int64_t slice_start(int64_t start, int64_t n, int64_t step) {
-  const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
-  if (start < 0) start = start < -n ? low : start + n;
-  return std::min(std::max(start, low), high);
+  const int64_t high = step > 0 ? n : n - 1;
+  if (start < 0) start = start < -n ? 0 : start + n;
+  return std::min(std::max<int64_t>(start, 0), high);
 }
 
 // What is one of the result's axes, or a run of them that are whole, stands at (start + coordinate * step) * stride.
