@@ -115,7 +115,7 @@ Refusal refuses(const Problem& problem, const Target& target) {
   if (form->right != 1 && form->right != 2) return "a stride of neither 1 nor 2";
   if (form->channels > form->slots()) return fmt::format("more than {} channels", form->slots());
   if (form->columns() > kMostColumns) return fmt::format("more than {} results a pixel", kMostColumns);
-  if (form->out_width < 1 || form->out_height < 1 || form->outputs < 1) return "an empty result";
+  if (std::min({form->out_width, form->out_height, form->outputs, form->channels}) < 1) return "nothing to add up";
   if (strips(*form, *target.gpu).empty()) return "its lines are too long for shared memory";
   return std::nullopt;
 }
