@@ -110,8 +110,8 @@ def exact(model, feed, output):
         return None
 
 
-def theirs(model, feed):
-    session = random_graphs.quiet_session(model)
+def theirs(model, feed, optimized=True):
+    session = random_graphs.quiet_session(model, optimized)
     return dict(zip((value.name for value in session.get_outputs()), session.run(None, feed)))
 
 
@@ -158,7 +158,11 @@ def check(model, feed, environment, want=None, fired=None):
     for name, array in want.items():
         if name not in ours:
             return "failed", f"there is no output '{name}'"
-        if reason := outside(ours[name], array, lambda name=name: exact(model, feed, name)):
+        reason = outside(ours[name], array, lambda name=name: exact(model, feed, name))
+        if reason and array.dtype.kind != "f":
+            # Its own fusions move rounding: QLinearAdd adds the zero point before it rounds, ONNX after.
+            reason = outside(ours[name], theirs(model, feed, optimized=False)[name], None)
+        if reason:
             return "failed", f"output '{name}' {reason}"
     return "passed", ""
 
