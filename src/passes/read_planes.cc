@@ -5,32 +5,18 @@
 // which sm_90 has a kernel. Its pixels need not be filled up to channels that tensor cores could fetch.
 #include "ops/cast.h"
 #include "ops/conv.h"
-#include "ops/planar_conv.h"
 #include "ops/transpose.h"
 #include "passes/conv_forms.h"
 #include "passes/edit.h"
 #include "passes/passes.h"
+#include "problem/planar_conv_form.h"
 
 namespace mj {
 namespace {
 
-constexpr int64_t kMostOutputs = 256;
-constexpr int64_t kSlots = 8;  // elements of 16 bits in the 16 bytes between neighbouring windows
-constexpr int64_t kPart = 64;  // results along a line that are made together
-
 bool is_plain(const Conv& conv) {
   return conv.channels_last && conv.group == 1 && (conv.auto_pad == "NOTSET" || conv.auto_pad == "VALID") &&
          std::all_of(conv.dilations.begin(), conv.dilations.end(), [](int64_t d) { return d == 1; });
-}
-
-// Does what a block of the kernel needs for one line of the result fit into its shared memory? Weights, filled up, and
-// the lines of the image below a window.
-bool fits(const PlanarConv& op, const std::vector<int64_t>& w, int64_t width, int64_t shared_bytes) {
-  const int64_t right = op.strides.empty() ? 1 : op.strides[1], slots = kSlots / right;
-  const int64_t weights = (w[0] + 31) / 32 * 32 * w[2] * ((w[3] * slots + 15) / 16 * 16);
-  const int64_t beside = op.pads.empty() ? 0 : op.pads[1] + op.pads[3];
-  const int64_t image = w[2] * (width + beside + kPart * right + w[3] + 16) * slots;
-  return (weights + image) * 2 <= shared_bytes;
 }
 
 // Turns planes into pixels, and at most rounds them to `dtype`.
@@ -52,19 +38,17 @@ bool read_planes_of(Graph& graph, NodeId id, const PassContext& context) {
   if ((dtype != DType::f16 && dtype != DType::bf16) || !w.is_constant() || w.info.constant.size() == 0) return false;
   const Node* turned = graph.producer(conv.inputs[0]);
   if (!turned || !turns_planes(*turned, dtype)) return false;
-  const std::vector<int64_t>& dims = w.info.constant.dims();
-  const int64_t right = op->strides.empty() ? 1 : op->strides[1];
-  const Shape& x = graph.shape(turned->inputs[0]);
   const PlanarConv planar{op->strides, op->auto_pad == "VALID" ? std::vector<int64_t>{} : op->pads};
+  const auto form = PlanarConvForm::of(planar, graph.shape(turned->inputs[0]), *w.info.type.shape);
   const DType from = graph.type(turned->inputs[0]).dtype;
   std::string reason;
   if (from != DType::f32 && from != DType::f16 && from != DType::bf16)
     reason = "no kernel reads planes of this type";
-  else if (right > 2 || dims[1] > kSlots / right || dims[0] > kMostOutputs)
-    reason = "no kernel reads planes of so many channels at such a stride";
-  else if (!x[2].constant() || !x[3].constant())
+  else if (!form)
     reason = "the size of the image is not known";
-  else if (!fits(planar, dims, *x[3].constant(), context.target.gpu->shared_bytes))
+  else if (!form->has_slots() || form->channels > form->slots() || form->outputs > PlanarConvForm::kMostColumns)
+    reason = "no kernel reads planes of so many channels at such a stride";
+  else if (form->shared_bytes(1) > context.target.gpu->shared_bytes)
     reason = "its lines are too long for shared memory";
   else if (!graph.single_use(conv.inputs[0]))
     reason = "its pixels are needed elsewhere";

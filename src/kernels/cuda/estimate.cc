@@ -39,6 +39,11 @@ std::optional<ProductSizes> product_sizes(const Dim& rows, const Dim& columns, c
   return sizes;
 }
 
+int blocks_by_shared_bytes(const GpuTarget& gpu, int64_t bytes) {
+  constexpr int64_t kReserved = 1024;  // that each block takes besides; the most of one block leaves room for it
+  return static_cast<int>((gpu.shared_bytes + kReserved) / (bytes + kReserved));
+}
+
 double gpu_f32_fma_per_second(const GpuTarget& gpu) {
   const int cores = gpu.sm == 75 || gpu.sm == 80 ? 64 : 128;  // of a multiprocessor
   return gpu.multiprocessors * cores * gpu.clock_hz;

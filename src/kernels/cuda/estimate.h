@@ -23,6 +23,8 @@ struct ProductSizes {
 // Nothing if a size is not known.
 std::optional<ProductSizes> product_sizes(const Dim& rows, const Dim& columns, const Dim& depth, const Dim& batches,
                                           const Bindings& bindings);
+// Blocks of so many bytes of shared memory that a multiprocessor holds.
+int blocks_by_shared_bytes(const GpuTarget& gpu, int64_t bytes);
 // f32 multiply-adds of all cores.
 double gpu_f32_fma_per_second(const GpuTarget& gpu);
 

@@ -17,7 +17,6 @@ namespace {
 constexpr std::array<std::array<int, 2>, 6> kTiles = {
     {{128, 256}, {256, 128}, {128, 128}, {256, 64}, {128, 64}, {128, 192}}};
 constexpr int kLeastStages = 3, kMostStages = 8;
-constexpr int kReserved = 1024;       // bytes of shared memory that each block takes besides
 constexpr int kShareable = 128 * 64;  // results of a tile whose sums leave registers for a second block
 constexpr double kSlower = 1.5;       // than the best by the model at most: what is worth a try
 
@@ -25,9 +24,8 @@ int64_t steps_of(double depth) { return static_cast<int64_t>(std::ceil(depth / k
 
 // As many stages as there is room for; 0 if that is too few to be of use.
 int fitting_stages(PersistentTile tile, int64_t steps, const GpuTarget& gpu) {
-  const int64_t room = (gpu.shared_bytes + kReserved) / tile.together - kReserved;
   for (tile.stages = kMostStages; tile.stages >= kLeastStages; --tile.stages) {
-    if (tile.shared_bytes(steps) <= room) return tile.stages;
+    if (blocks_by_shared_bytes(gpu, tile.shared_bytes(steps)) >= tile.together) return tile.stages;
   }
   return 0;
 }

@@ -14,56 +14,18 @@
 #include "kernels/cuda/row.h"
 #include "kernels/cuda/tensor_core_text.h"
 #include "kernels/cuda/vector_text.h"
-#include "ops/planar_conv.h"
+#include "problem/planar_conv_form.h"
 
 namespace mj {
 namespace {
 
-constexpr int kGroups = 2, kThreads = kGroups * 128;  // warpgroups of a block, each of which makes 64 pixels at a time
-constexpr int kPixels = 64;
-constexpr int kUnroll = 4;  // pixels of a thread that are under way
-constexpr int64_t kMostColumns = 256;
+constexpr int kGroups = 2, kThreads = kGroups * 128;  // of a block: warpgroups, each with a part of a line at a time
+constexpr int kUnroll = 4;                            // pixels of a thread that are under way
 
-struct Form {
-  Dim images;
-  int64_t channels, outputs, height, width, out_height, out_width, lines, taps, down, right, top, left;
-
-  int64_t slots() const { return 8 / right; }  // elements of a pixel in shared memory, the last ones 0
-  int64_t columns() const { return (outputs + 31) / 32 * 32; }
-  int64_t line_depth() const { return (taps * slots() + 15) / 16 * 16; }
-  int64_t depth() const { return lines * line_depth(); }
-  // Groups of 64 results along a line; the last begins earlier where it would end beyond.
-  int64_t parts() const { return (out_width + kPixels - 1) / kPixels; }
-  int64_t last_part() const { return std::max<int64_t>(out_width - kPixels, 0); }
-  int64_t pitch() const {  // pixels of a line that windows may touch
-    const int64_t pixels = (last_part() + kPixels - 1) * right + line_depth() / slots();
-    return (pixels + 1) / 2 * 2;
-  }
-  int64_t patch_lines(int64_t made) const { return (made - 1) * down + lines; }
-  int64_t shared_bytes(int64_t made) const { return (columns() * depth() + patch_lines(made) * pitch() * slots()) * 2; }
-};
+using Form = PlanarConvForm;
 
 std::optional<Form> form_of(const Problem& problem) {
-  const auto& op = problem.op.as<PlanarConv>();
-  const Shape &x = problem.inputs[0].shape, &w = problem.inputs[1].shape, &y = problem.outputs[0].shape;
-  Form form;
-  form.images = x[0];
-  for (const auto& [dim, to] : {std::pair(&x[1], &form.channels),
-                                {&w[0], &form.outputs},
-                                {&x[2], &form.height},
-                                {&x[3], &form.width},
-                                {&y[1], &form.out_height},
-                                {&y[2], &form.out_width},
-                                {&w[2], &form.lines},
-                                {&w[3], &form.taps}}) {
-    if (!dim->constant()) return std::nullopt;
-    *to = *dim->constant();
-  }
-  form.down = op.strides.empty() ? 1 : op.strides[0];
-  form.right = op.strides.empty() ? 1 : op.strides[1];
-  form.top = op.pads.empty() ? 0 : op.pads[0];
-  form.left = op.pads.empty() ? 0 : op.pads[1];
-  return form;
+  return Form::of(problem.op.as<PlanarConv>(), problem.inputs[0].shape, problem.inputs[1].shape);
 }
 
 struct Strip {
@@ -88,8 +50,8 @@ Strip parse_strip(std::string_view config) {
 // Blocks that a multiprocessor can hold, by shared memory and by registers.
 int blocks_together(const Form& form, int lines, const GpuTarget& gpu) {
   const int64_t registers = form.columns() / 2 + 48;
-  return static_cast<int>(
-      std::min((gpu.shared_bytes + 1024) / (form.shared_bytes(lines) + 1024), 65536 / (kThreads * registers)));
+  return std::min(blocks_by_shared_bytes(gpu, form.shared_bytes(lines)),
+                  static_cast<int>(65536 / (kThreads * registers)));
 }
 
 std::vector<Strip> strips(const Form& form, const GpuTarget& gpu) {
@@ -112,9 +74,9 @@ Refusal refuses(const Problem& problem, const Target& target) {
   if (!problem.inputs[1].constant) return "its weights are not constant";
   const std::optional<Form> form = form_of(problem);
   if (!form) return "the image's size is a symbol";
-  if (form->right != 1 && form->right != 2) return "a stride of neither 1 nor 2";
+  if (!form->has_slots()) return "a stride of neither 1 nor 2";
   if (form->channels > form->slots()) return fmt::format("more than {} channels", form->slots());
-  if (form->columns() > kMostColumns) return fmt::format("more than {} results a pixel", kMostColumns);
+  if (form->columns() > Form::kMostColumns) return fmt::format("more than {} results a pixel", Form::kMostColumns);
   if (std::min({form->out_width, form->out_height, form->outputs, form->channels}) < 1) return "nothing to add up";
   if (strips(*form, *target.gpu).empty()) return "its lines are too long for shared memory";
   return std::nullopt;
@@ -131,7 +93,7 @@ std::optional<double> estimate(const Problem& problem, const Target& target, con
   const Form form = *form_of(problem);
   const Result<int64_t> images = form.images.evaluate(bindings);
   if (!images.ok()) return std::nullopt;
-  const double terms = static_cast<double>(*images * form.out_height * form.parts() * kPixels) *
+  const double terms = static_cast<double>(*images * form.out_height * form.parts() * Form::kPixels) *
                        static_cast<double>(form.columns() * form.depth());
   return gpu_seconds(problem, target, bindings, terms,
                      kUse * 2048 * target.gpu->multiprocessors * target.gpu->clock_hz);
@@ -282,7 +244,7 @@ Generated generate(const Problem& problem, const Target&, std::string_view confi
   kernel.line("__syncthreads();");
   kernel.line("for (int item = threadIdx.x / 128; item < {}; item += {}) {{", strip.lines * form.parts(), kGroups);
   kernel.line("  const int line = item / {0}, first = item % {0} * {1}, begin = min(first, {2});", form.parts(),
-              kPixels, form.last_part());
+              Form::kPixels, form.last_part());
   write_products(kernel, form);
   write_results(kernel, form);
   kernel.line("}}");
